@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The durable copy of what the group manager registered. A small interface, so that something else than SQLite can stand here.
+ *
+ * Changes are made within begin/commit; what commit returned 0 for survives kill -9 and power loss. Called by textsock.c only
+ * through mappings.c; knows nothing of sockets or the engine.
+ */
+#ifndef VARPD_STORE_H
+#define VARPD_STORE_H
+
+#include <stdbool.h>
+
+#include "error.h"
+#include "table.h"
+
+struct store;
+
+/*
+ * Opens or creates DIR/varp.db. -EUCLEAN: damaged; -EPROTO: written by a newer varpd; in both cases nothing is written to the file.
+ */
+int store_open(struct store **out, const char *dir, struct varpd_error *error);
+void store_close(struct store *store);
+
+/* Reads everything into the table, replacing what it has. Rows that are invalid are refused as damage (-EUCLEAN). */
+int store_load(struct store *store, struct varp_table *table, struct varpd_error *error);
+
+int store_begin(struct store *store, struct varpd_error *error);
+int store_commit(struct store *store, struct varpd_error *error);	/* on error everything since begin is undone */
+void store_rollback(struct store *store);
+
+int store_clear(struct store *store, struct varpd_error *error);
+int store_add(struct store *store, const struct varp_table_entry *entry, struct varpd_error *error);
+int store_remove(struct store *store, const struct varp_key *key, struct varpd_error *error);
+int store_server_set(struct store *store, const struct varp_snid *snid, int32_t ttl_s, struct varpd_error *error);
+int store_server_clear(struct store *store, const struct varp_snid *snid, struct varpd_error *error);
+
+#endif
