@@ -33,6 +33,7 @@ bool varp_addr_is_v4(const struct varp_addr *addr);		/* IPv4 mapped */
 bool varp_addr_is_zero(const struct varp_addr *addr);		/* 16 zero octets */
 /* May stand as a vaddr or raddr: not unspecified, multicast, broadcast or loopback. */
 bool varp_addr_is_unicast(const struct varp_addr *addr);
+bool varp_addr_is_loopback(const struct varp_addr *addr);	/* 127.0.0.0/8 or ::1 */
 
 static inline bool varp_addr_equal(const struct varp_addr *a, const struct varp_addr *b)
 {

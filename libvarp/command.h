@@ -43,7 +43,7 @@ struct varp_command {
 
 /* Why a command was refused: word is the stable second word of the ERR line, text the explanation. */
 struct varp_command_error {
-	const char *word;	/* "unknown", "arguments", "snid", "vaddr", "raddr", "ttl", "toolong", "character", ... */
+	const char *word;	/* "unknown", "source", "arguments", "snid", "vaddr", "raddr", "saddr", "ttl", "toolong", "character" */
 	char text[160];		/* printable ASCII, no line break: input quoted in it is escaped and cut */
 };
 
@@ -58,6 +58,7 @@ struct varp_command_reader {
 	char line[VARP_COMMAND_MAX + 1];
 	size_t len;
 	bool overlong;		/* skipping to the end of a line that was too long */
+	bool complete;		/* the line has been handed out: the next call starts afresh */
 };
 
 enum varp_command_read {

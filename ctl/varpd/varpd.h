@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon's parts and how they hang together. main.c fills this in; each part gets what it needs from here.
+ * The daemon's parts and how they hang together. varpd.c fills this in; each part gets what it needs from here.
  */
 #ifndef VARPD_H
 #define VARPD_H
@@ -14,21 +14,42 @@
 #include "engine.h"
 #include "store.h"
 
-struct net;
+#define VARPD_NS_PER_MS		1000000ull
+#define VARPD_NS_PER_S		1000000000ull
+
+struct actions;
 struct control;
+struct monitor;
+struct net;
+struct resolve;
 struct textsock;
 
 struct varpd {
 	struct varpd_config config;
+	struct config_overrides overrides;	/* of the command line, for reloads */
 	struct event_base *base;
+	struct event *timer;		/* the engine's next deadline */
+	uint64_t timer_ns;		/* what it is set to; UINT64_MAX: not set */
+	struct event *signals[3];
+	struct event *retry;		/* of configuration sections that could not be applied yet */
 	struct varp_engine *engine;	/* protocol; its actions arrive in actions.c */
+	struct actions *actions;
 	struct datapath *datapath;
 	struct store *store;
 	struct net *net;		/* VARP's UDP socket */
 	struct control *control;	/* varpctl and libvarp */
+	struct monitor *monitor;	/* who watches events */
+	struct resolve *resolve;	/* who waits for answers */
 	struct textsock *textsock;	/* group manager and group client */
+	int lock;			/* descriptor of the instance's lock; zero: none yet */
 	uint64_t started_ns;		/* boot time */
 };
+
+/* Starts every part in order. 0, or -errno with the reason logged and everything undone. */
+int varpd_start(struct varpd *varpd);
+void varpd_stop(struct varpd *varpd);	/* what is pinned goes on forwarding */
+/* Reads the configuration again; a bad one changes nothing. */
+void varpd_reload(struct varpd *varpd);
 
 uint64_t varpd_now_ns(void);		/* CLOCK_BOOTTIME, the clock of deadlines in the maps */
 /* Call after every engine event: arms the timer for the engine's next deadline. */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Decapsulation: whose packet is it, may it have it, and off with the outer headers.
+ */
+#ifndef VARP_BPF_DECAP_H
+#define VARP_BPF_DECAP_H
+
+#include "deliver.h"
+#include "ecn.h"
+#include "outer.h"
+
+/* In <linux/bpf.h> from Linux 6.3. */
+#define ADJ_ROOM_DECAP_L3_IPV4	(1ULL << 7)
+#define ADJ_ROOM_DECAP_L3_IPV6	(1ULL << 8)
+
+#define DECAP_FLAGS	(BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET)
+
+/* All that the steps of decapsulation know about the packet in hand. */
+struct arrival {
+	struct outer outer;
+	struct geneve gnv;
+	struct inner in;
+	struct varp_chid chid;
+	struct varp_local *local;
+	int ecn;		/* the inner field from now on */
+};
+
+/* Our option and the inner IP header. */
+static __always_inline int arrival_parse(struct __sk_buff *skb, struct arrival *a)
+{
+	struct varp_geneve_opt *opt;
+	int verdict;
+
+	a->gnv.off = a->outer.udp_off + sizeof(struct udphdr);
+	a->gnv.end = a->outer.end;
+	verdict = geneve_parse(skb, &a->gnv);
+	if (verdict == VERDICT_OK)
+		verdict = geneve_check(&a->gnv);
+	if (verdict != VERDICT_OK)
+		return verdict;
+
+	opt = linear(skb, a->gnv.opt_off, sizeof(*opt));
+	if (!opt)
+		return VARP_DROP_RUNT;
+	key_set_snid(&a->in.key, &opt->snid);
+	chid_copy(&a->chid, &opt->chid);
+
+	a->in.off = a->gnv.inner_off;
+	a->in.len = a->gnv.end - a->gnv.inner_off;
+	verdict = inner_parse(skb, a->gnv.proto, &a->in);
+	return verdict == VARP_DROP_RUNT ? VARP_DROP_INNER_HEADER : verdict;
+}
+
+/* Why there is no such node: its supernet is not ours at all, or lives elsewhere. */
+static __noinline int node_absent(const struct varp_key *key)
+{
+	struct varp_key joined = {};
+
+	key_set_snid(&joined, &key->snid);
+	return bpf_map_lookup_elem(&varp_local, &joined) ? VARP_DROP_NOT_LOCAL : VARP_DROP_NOT_JOINED;
+}
+
+static __always_inline int arrival_find_node(struct arrival *a)
+{
+	struct varp_local *local;
+
+	/* The key with a zero vaddr is a mark, see maps.h. */
+	if (addr_is_zero(&a->in.key.vaddr))
+		return node_absent(&a->in.key);
+	local = bpf_map_lookup_elem(&varp_local, &a->in.key);
+	if (!local)
+		return node_absent(&a->in.key);
+	if (!addr_equal(&a->outer.dst, a->outer.v6 ? &local->raddr6 : &local->raddr4) &&
+	    !raddr_is_ours(&a->outer.dst))
+		return VERDICT_PASS;
+	if (!chid_equal(&a->chid, &local->chid))
+		return VARP_DROP_WRONG_CHANNEL;
+	a->local = local;
+	a->ecn = ecn_combine(a->outer.tos, a->in.tos);
+	return a->ecn < 0 ? VARP_DROP_ECN : VERDICT_OK;
+}
+
+/*
+ * Take away all between the Ethernet header and the inner packet. Where the families differ, skb->protocol has to
+ * change too: by a flag, or on kernels without it by a change of the outer header's family beforehand, which costs a
+ * second move of the headers and is otherwise the same.
+ */
+static __always_inline int strip(struct __sk_buff *skb, const struct arrival *a)
+{
+	__s32 len = a->gnv.inner_off - ETH_HLEN;
+	__u64 flags = DECAP_FLAGS;
+
+	if (a->outer.v6 != a->in.v6) {
+		if (decap_l3_flags) {
+			flags |= a->in.v6 ? ADJ_ROOM_DECAP_L3_IPV6 : ADJ_ROOM_DECAP_L3_IPV4;
+		} else {
+			if (bpf_skb_change_proto(skb, a->gnv.proto, 0))
+				return -1;
+			len += a->in.v6 ? 20 : -20;
+		}
+	}
+	if (bpf_skb_adjust_room(skb, -len, BPF_ADJ_ROOM_MAC, flags))
+		return -1;
+	/* One checksum less for the card to have verified: the outer UDP's. */
+	bpf_csum_level(skb, BPF_CSUM_LEVEL_DEC);
+	return 0;
+}
+
+static __always_inline int decap(struct __sk_buff *skb, struct arrival *a, struct varp_stats *stats)
+{
+	if (strip(skb, a))
+		return drop(stats, VARP_DROP_DECAP_FAILED);
+	if (a->ecn != (a->in.tos & ECN_MASK) && ecn_store(skb, &a->in, a->ecn))
+		return drop(stats, VARP_DROP_DECAP_FAILED);
+	if (deliver_address(skb, a->local, a->gnv.proto))
+		return drop(stats, VARP_DROP_DECAP_FAILED);
+	stats->counters[VARP_COUNTER_DECAP_PACKETS]++;
+	stats->counters[VARP_COUNTER_DECAP_BYTES] += a->in.len;
+	return deliver_arrived(a->local);
+}
+
+/* A packet in transit is none of our business, however broken or foreign to our supernets it is. */
+static __noinline int reject(struct outer *o, struct varp_stats *stats, int verdict)
+{
+	if (!raddr_is_ours(&o->dst) || verdict == VERDICT_PASS)
+		return TC_ACT_UNSPEC;
+	if (verdict == VERDICT_FOREIGN) {
+		stats->counters[VARP_COUNTER_FOREIGN_PACKETS]++;
+		return TC_ACT_UNSPEC;
+	}
+	return drop(stats, verdict);
+}
+
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * See apply.h. One function for each kind of section.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "addr.h"
+#include "apply.h"
+#include "clients.h"
+#include "log.h"
+#include "mappings.h"
+#include "nodes.h"
+
+#define RETRY_S 5
+
+static int apply_underlay(struct varpd *varpd, const struct config_entry *entry, struct varpd_error *error)
+{
+	return datapath_attach(varpd->datapath, entry->name, error);
+}
+
+static int apply_client(struct varpd *varpd, const struct config_entry *entry, struct varpd_error *error)
+{
+	int err = clients_set(varpd, &entry->snid, &entry->server);
+
+	if (err == -EACCES)
+		varpd_fail(error, err, "no credentials for this supernet (or start with --insecure)");
+	else if (err)
+		varpd_fail(error, err, "cannot set the server: %s", strerror(-err));
+	return err;
+}
+
+static int apply_node(struct varpd *varpd, const struct config_entry *entry, struct varpd_error *error)
+{
+	bool has_server = !varp_addr_is_zero(&entry->server);
+	struct datapath_join join = {
+		.snid = entry->snid,
+		.chid = entry->chid,
+		.vaddr = entry->vaddr,
+		.plen = entry->plen,
+		.dev = *entry->dev ? entry->dev : NULL,
+		.netns = *entry->netns ? entry->netns : NULL,
+		.raddr = entry->raddr,
+	};
+	struct datapath_node node;
+	const char *warning;
+	int err = nodes_join(varpd, &join, has_server ? &entry->server : NULL, &node, &warning, error);
+
+	if (err == -EEXIST && has_server)
+		return apply_client(varpd, entry, error);
+	if (!err && warning)
+		varpd_log(VARPD_LOG_WARNING, "[node %s]: %s", entry->name, warning);
+	return err;
+}
+
+static int apply_server(struct varpd *varpd, const struct config_entry *entry, struct varpd_error *error)
+{
+	struct varp_command command = { .type = VARP_COMMAND_SERVER_SET, .snid = entry->snid, .ttl_s = entry->ttl_s };
+	int32_t ttl_s;
+
+	if (varp_table_serves(varp_engine_table(varpd->engine), &entry->snid, &ttl_s) && ttl_s == entry->ttl_s)
+		return 0;
+	return mappings_change(varpd, &command, error);
+}
+
+static int (*const appliers[CONFIG_SECTIONS])(struct varpd *varpd, const struct config_entry *entry,
+					      struct varpd_error *error) = {
+	[CONFIG_UNDERLAY]	= apply_underlay,
+	[CONFIG_NODE]		= apply_node,
+	[CONFIG_CLIENT]		= apply_client,
+	[CONFIG_SERVER]		= apply_server,
+};
+
+static int entry_order(enum config_section section)
+{
+	/* Nodes need underlays, and complain of missing servers. */
+	static const int order[CONFIG_SECTIONS] = {
+		[CONFIG_UNDERLAY] = 0, [CONFIG_SERVER] = 1, [CONFIG_CLIENT] = 2, [CONFIG_NODE] = 3,
+	};
+
+	return order[section];
+}
+
+/* Returns how many failed. first: failures have not been logged yet. */
+static unsigned int apply_entries(struct varpd *varpd, bool first)
+{
+	struct varpd_config *config = &varpd->config;
+	unsigned int failures = 0;
+
+	for (int pass = 0; pass < CONFIG_SECTIONS; pass++)
+		for (unsigned int i = 0; i < config->entry_count; i++) {
+			struct config_entry *entry = &config->entries[i];
+			struct varpd_error error = { "" };
+			int err;
+
+			if (entry_order(entry->section) != pass || entry->applied)
+				continue;
+			err = appliers[entry->section](varpd, entry, &error);
+			entry->applied = !err || err == -EEXIST;
+			if (entry->applied)
+				continue;
+			failures++;
+			varpd_log(first ? VARPD_LOG_ERROR : VARPD_LOG_DEBUG, "%s:%u: [%s %s]: %s%s", config->file,
+				  entry->line, config_section_name(entry->section), entry->name, error.text,
+				  first ? "; trying again" : "");
+		}
+	varpd_schedule(varpd);
+	return failures;
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *ctx)
+{
+	struct varpd *varpd = ctx;
+
+	(void)fd;
+	(void)what;
+	if (!apply_entries(varpd, false)) {
+		event_del(varpd->retry);
+		varpd_log(VARPD_LOG_INFO, "all sections of %s are in effect now", varpd->config.file);
+	}
+}
+
+void apply_config(struct varpd *varpd)
+{
+	static const struct timeval period = { .tv_sec = RETRY_S };
+
+	if (!varpd->retry)
+		varpd->retry = event_new(varpd->base, -1, EV_PERSIST, on_retry, varpd);
+	if (!varpd->retry)
+		return;
+	if (apply_entries(varpd, true))
+		event_add(varpd->retry, &period);
+	else
+		event_del(varpd->retry);
+}
+
+void apply_stop(struct varpd *varpd)
+{
+	if (varpd->retry)
+		event_free(varpd->retry);
+	varpd->retry = NULL;
+}

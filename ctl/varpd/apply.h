@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Makes true what the configuration's [underlay], [node], [client] and [server] sections say. Adds, never takes away: what
+ * is there already, adopted or by hand, is left alone. Called at start and after a reload.
+ */
+#ifndef VARPD_APPLY_H
+#define VARPD_APPLY_H
+
+#include "varpd.h"
+
+/* Failures are logged; what failed is tried again every few seconds (an interface may appear late at boot). */
+void apply_config(struct varpd *varpd);
+void apply_stop(struct varpd *varpd);
+
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * cache_show, cache_get, cache_flush, db_show: varpdb's entries and the server's mappings. Listings are made piece by piece as
+ * the peer reads them.
+ */
+#include <string.h>
+
+#include "addr.h"
+#include "control_internal.h"
+#include "log.h"
+
+#define PIECE 256	/* entries */
+
+static const char *const state_names[] = {
+	[DATAPATH_RESOLVED]	= "resolved",
+	[DATAPATH_PENDING]	= "pending",
+	[DATAPATH_NOTKNOWN]	= "notknown",
+};
+
+json_t *control_json_ttl(uint64_t deadline_ns, uint64_t now_ns)
+{
+	uint64_t left_s;
+
+	if (deadline_ns <= now_ns)
+		return json_integer(0);
+	left_s = (deadline_ns - now_ns + VARPD_NS_PER_S - 1) / VARPD_NS_PER_S;
+	return left_s > VARPDB_TTL_MAX ? json_null() : json_integer(left_s);
+}
+
+static json_t *entry_json(const struct datapath_entry *entry, uint64_t now_ns)
+{
+	return json_pack("{s:o, s:o, s:s, s:o, s:o}", "snid", control_json_snid(&entry->key.snid),
+			 "vaddr", control_json_addr(&entry->key.vaddr), "state", state_names[entry->state],
+			 "raddr", control_json_addr(entry->state == DATAPATH_RESOLVED ? &entry->raddr : NULL),
+			 "ttl_s", control_json_ttl(entry->deadline_ns, now_ns));
+}
+
+static bool more_cache(struct control_conn *conn)
+{
+	struct datapath_entry entries[PIECE];
+	unsigned int count;
+	uint64_t now_ns = varpd_now_ns();
+	int err = datapath_next(conn->varpd->datapath, &conn->cursor, conn->one_supernet ? &conn->snid : NULL, entries,
+				PIECE, &count);
+
+	if (err || !count)
+		return false;
+	for (unsigned int i = 0; i < count; i++)
+		control_write_json(conn, entry_json(&entries[i], now_ns));
+	return true;
+}
+
+int control_do_cache_show(struct control_conn *conn, struct control_args *args, json_t **result,
+			  struct varpd_error *error)
+{
+	(void)result;
+	(void)error;
+	conn->one_supernet = control_arg_snid(args, CONTROL_OPTIONAL, &conn->snid);
+	if (args->bad)
+		return CONTROL_FAILED;
+	control_stream(conn, more_cache);
+	return CONTROL_LATER;
+}
+
+int control_do_cache_get(struct control_conn *conn, struct control_args *args, json_t **result,
+			 struct varpd_error *error)
+{
+	struct datapath_entry entry;
+	struct varp_key key;
+
+	if (!control_arg_key(args, &key))
+		return CONTROL_FAILED;
+	if (datapath_get(conn->varpd->datapath, &key, &entry)) {
+		varpd_fail(error, 0, "not in the cache");
+		return CONTROL_NOTKNOWN;
+	}
+	*result = entry_json(&entry, varpd_now_ns());
+	return CONTROL_OK;
+}
+
+int control_do_cache_flush(struct control_conn *conn, struct control_args *args, json_t **result,
+			   struct varpd_error *error)
+{
+	struct varpd *varpd = conn->varpd;
+	struct varp_snid snid;
+	struct varp_addr vaddr;
+	bool has_snid = control_arg_snid(args, CONTROL_OPTIONAL, &snid);
+	bool has_vaddr = control_arg_vaddr(args, CONTROL_OPTIONAL, &vaddr);
+	int count;
+
+	if (has_vaddr && !has_snid && !args->bad) {
+		varpd_fail(error, 0, "a vaddr means nothing without its supernet");
+		return CONTROL_FAILED;
+	}
+	if (args->bad)
+		return CONTROL_FAILED;
+	count = datapath_flush(varpd->datapath, has_snid ? &snid : NULL, has_vaddr ? &vaddr : NULL);
+	if (count < 0) {
+		varpd_fail(error, 0, "cannot flush the cache: %s", strerror(-count));
+		return CONTROL_FAILED;
+	}
+	varp_engine_flush(varpd->engine, varpd_now_ns(), has_snid ? &snid : NULL, has_vaddr ? &vaddr : NULL);
+	varpd_schedule(varpd);
+	*result = json_pack("{s:i}", "flushed", count);
+	return CONTROL_OK;
+}
+
+static bool more_db(struct control_conn *conn)
+{
+	struct varp_table_entry entries[PIECE];
+	struct varpd_error error;
+	unsigned int count;
+
+	if (store_next(conn->varpd->store, conn->one_supernet ? &conn->snid : NULL, conn->started ? &conn->after : NULL,
+		       entries, PIECE, &count, &error)) {
+		varpd_log(VARPD_LOG_ERROR, "%s", error.text);
+		return false;
+	}
+	if (!count)
+		return false;
+	for (unsigned int i = 0; i < count; i++)
+		control_write_json(conn, json_pack("{s:o, s:o, s:o, s:o}",
+						   "snid", control_json_snid(&entries[i].key.snid),
+						   "vaddr", control_json_addr(&entries[i].key.vaddr),
+						   "raddr", control_json_addr(&entries[i].raddr),
+						   "ttl_s", entries[i].ttl_s == VARPDB_TTL_ALWAYS ?
+							    json_null() : json_integer(entries[i].ttl_s)));
+	conn->after = entries[count - 1].key;
+	conn->started = true;
+	return true;
+}
+
+int control_do_db_show(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+{
+	(void)result;
+	(void)error;
+	conn->one_supernet = control_arg_snid(args, CONTROL_OPTIONAL, &conn->snid);
+	if (args->bad)
+		return CONTROL_FAILED;
+	control_stream(conn, more_db);
+	return CONTROL_LATER;
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * status: what is there and what is wrong with it, for a tired person at night. Warnings say what to do.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "control_internal.h"
+#include "textsock.h"
+
+struct status {
+	struct varpd *varpd;
+	json_t *underlays, *nodes, *clients, *servers, *warnings;
+};
+
+static const char *const attach_names[] = {
+	[VARP_ATTACH_NONE]	= "none",
+	[VARP_ATTACH_TCX]	= "tcx",
+	[VARP_ATTACH_CLSACT]	= "clsact",
+};
+
+__attribute__((format(printf, 2, 3)))
+static void warn(struct status *status, const char *format, ...)
+{
+	char text[300];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	json_array_append_new(status->warnings, json_string(text));
+}
+
+static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
+{
+	const struct varp_underlay *record = &underlay->record;
+	struct status *status = ctx;
+
+	json_array_append_new(status->underlays,
+			      json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:s}", "dev", record->name,
+					"ifindex", (int)underlay->ifindex, "up", record->up, "mtu", (int)record->mtu,
+					"raddr4", control_json_addr(&record->raddr4),
+					"raddr6", control_json_addr(&record->raddr6), "attached_by",
+					record->attach <= VARP_ATTACH_CLSACT ? attach_names[record->attach] : "unknown"));
+	if (!record->up)
+		warn(status, "underlay %s is down", record->name);
+	if (varp_addr_is_zero(&record->raddr4) && varp_addr_is_zero(&record->raddr6))
+		warn(status, "underlay %s has no address: nothing can be sent over it", record->name);
+}
+
+static void add_node(const struct datapath_node *node, void *ctx)
+{
+	struct status *status = ctx;
+	struct varpd *varpd = status->varpd;
+	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT];
+
+	json_array_append_new(status->nodes, control_json_node(node));
+	varp_snid_format(&node->key.snid, snid);
+	varp_addr_format(&node->key.vaddr, vaddr);
+	if (!*node->underlay)
+		warn(status, "node %s of %s has no underlay: varpctl attach IFACE", vaddr, snid);
+	if (!varpd->config.insecure)
+		warn(status, "node %s of %s: no credentials, lookups are answered as not known", vaddr, snid);
+	else if (!varp_engine_client_get(varpd->engine, &node->key.snid, NULL) &&
+		 !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL))
+		warn(status, "node %s of %s: no VARP server is known, lookups are answered as not known", vaddr, snid);
+}
+
+static bool add_client(const struct varp_snid *snid, const struct varp_addr *server, void *ctx)
+{
+	struct status *status = ctx;
+
+	json_array_append_new(status->clients, json_pack("{s:o, s:o}", "snid", control_json_snid(snid),
+							 "server", control_json_addr(server)));
+	return true;
+}
+
+static bool add_server(const struct varp_snid *snid, int32_t ttl_s, size_t mappings, void *ctx)
+{
+	struct status *status = ctx;
+
+	json_array_append_new(status->servers, json_pack("{s:o, s:i, s:I}", "snid", control_json_snid(snid),
+							 "ttl_s", (int)ttl_s, "mappings", (json_int_t)mappings));
+	return true;
+}
+
+static json_t *listeners_json(const struct varpd_config *config)
+{
+	char manager[80], client[80];
+
+	return json_pack("{s:i, s:s, s:s}", "varp_port", (int)config->varp_port,
+			 "grp_mgr", config_endpoint_format(&config->grp_mgr_listen, manager, sizeof(manager)),
+			 "grp_clt", config_endpoint_format(&config->grp_clt_listen, client, sizeof(client)));
+}
+
+static json_t *limits_json(const struct varpd_config *config)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "cache_max", (json_int_t)config->cache_max,
+			 "pending_max", (json_int_t)config->pending_max,
+			 "pending_per_supernet", (json_int_t)config->pending_per_supernet,
+			 "held_bytes", (json_int_t)config->held_bytes, "negative_ttl_s", (json_int_t)config->negative_ttl_s,
+			 "max_connections", (json_int_t)config->max_connections);
+}
+
+static json_t *connections_json(struct varpd *varpd)
+{
+	unsigned int manager, client;
+
+	textsock_count(varpd->textsock, &manager, &client);
+	return json_pack("{s:i, s:i, s:i}", "grp_mgr", (int)manager, "grp_clt", (int)client,
+			 "control", (int)control_count(varpd->control));
+}
+
+int control_do_status(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+{
+	struct varpd *varpd = conn->varpd;
+	const struct varpd_config *config = &varpd->config;
+	struct status status = { varpd, json_array(), json_array(), json_array(), json_array(), json_array() };
+
+	(void)args;
+	(void)error;
+	datapath_each_underlay(varpd->datapath, add_underlay, &status);
+	datapath_each_node(varpd->datapath, add_node, &status);
+	varp_engine_each_client(varpd->engine, add_client, &status);
+	varp_table_each_server(varp_engine_table(varpd->engine), add_server, &status);
+	*result = json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
+			    "version", VARP_RELEASE, "instance", config->instance, "pid", (int)getpid(),
+			    "uptime_s", (json_int_t)((varpd_now_ns() - varpd->started_ns) / VARPD_NS_PER_S),
+			    "underlays", status.underlays, "nodes", status.nodes, "clients", status.clients,
+			    "servers", status.servers, "warnings", status.warnings, "insecure", config->insecure,
+			    "features", datapath_features(varpd->datapath),
+			    "netns", *config->netns ? config->netns : NULL, "state_dir", config->state_dir,
+			    "mappings", (json_int_t)varp_table_count(varp_engine_table(varpd->engine), NULL),
+			    "listeners", listeners_json(config), "limits", limits_json(config),
+			    "connections", connections_json(varpd));
+	return CONTROL_OK;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * resolve, lookup, register, monitor: whatever has to do with the outcome of lookups and with watching events.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "addr.h"
+#include "control_internal.h"
+
+#define RESOLVE_TIMEOUT_MAX_MS	(3600 * 1000)
+#define WATCH_OUTPUT_MAX	(256 * 1024)	/* octets that wait for a watcher before it loses events */
+
+#define conn_of(pointer, member) \
+	((struct control_conn *)((char *)(pointer) - offsetof(struct control_conn, member)))
+
+bool control_local_raddr(struct varpd *varpd, const struct varp_key *key, struct varp_addr *raddr)
+{
+	struct varp_local local;
+
+	if (!datapath_is_local(varpd->datapath, key, &local))
+		return false;
+	*raddr = varp_addr_is_zero(&local.raddr4) ? local.raddr6 : local.raddr4;
+	return true;
+}
+
+/* --- resolve --- */
+
+static json_t *resolved_json(const struct varp_key *key, const struct varp_addr *raddr, json_t *ttl)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "snid", control_json_snid(&key->snid),
+			 "vaddr", control_json_addr(&key->vaddr), "raddr", control_json_addr(raddr), "ttl_s", ttl);
+}
+
+static void answer_notknown(struct control_conn *conn)
+{
+	struct varpd_error error;
+
+	varpd_fail(&error, 0, "not known: the supernet's server has no such mapping, or none is configured");
+	control_answer(conn, CONTROL_NOTKNOWN, NULL, &error);
+}
+
+static void answer_timeout(struct control_conn *conn)
+{
+	struct varpd_error error;
+
+	varpd_fail(&error, 0, "timed out: the supernet's server does not answer");
+	control_answer(conn, CONTROL_TIMEOUT, NULL, &error);
+}
+
+static void resolve_done(struct resolve_wait *wait, enum resolve_result result, const struct varp_addr *raddr,
+			 uint32_t ttl_s)
+{
+	struct control_conn *conn = conn_of(wait, wait);
+
+	if (result == RESOLVE_HIT)
+		control_answer(conn, CONTROL_OK, resolved_json(&wait->key, raddr, json_integer(ttl_s)), NULL);
+	else if (result == RESOLVE_NOTKNOWN)
+		answer_notknown(conn);
+	else
+		answer_timeout(conn);
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	answer_timeout(ctx);
+}
+
+/* What can be said at once. CONTROL_LATER if nothing can. */
+static int resolve_now(struct varpd *varpd, const struct varp_key *key, json_t **result, struct varpd_error *error)
+{
+	struct datapath_entry entry;
+	struct varp_addr raddr;
+
+	if (control_local_raddr(varpd, key, &raddr)) {
+		*result = resolved_json(key, &raddr, json_null());
+		return CONTROL_OK;
+	}
+	if (datapath_get(varpd->datapath, key, &entry))
+		return CONTROL_LATER;
+	if (entry.state == DATAPATH_RESOLVED) {
+		*result = resolved_json(key, &entry.raddr, control_json_ttl(entry.deadline_ns, varpd_now_ns()));
+		return CONTROL_OK;
+	}
+	if (entry.state == DATAPATH_NOTKNOWN) {
+		varpd_fail(error, 0, "not known: the negative answer is cached");
+		return CONTROL_NOTKNOWN;
+	}
+	return CONTROL_LATER;
+}
+
+int control_do_resolve(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+{
+	struct varpd *varpd = conn->varpd;
+	json_int_t timeout_ms = VARPDB_TTL_INITIAL_LOOKUP * 1000;
+	struct timeval timeout;
+	int status;
+
+	control_arg_key(args, &conn->wait.key);
+	control_arg_int(args, "timeout_ms", CONTROL_OPTIONAL, 1, RESOLVE_TIMEOUT_MAX_MS, &timeout_ms);
+	if (args->bad)
+		return CONTROL_FAILED;
+	status = resolve_now(varpd, &conn->wait.key, result, error);
+	if (status != CONTROL_LATER)
+		return status;
+	timeout = (struct timeval){ timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	conn->timeout = evtimer_new(varpd->base, on_timeout, conn);
+	if (!conn->timeout || event_add(conn->timeout, &timeout)) {
+		varpd_fail(error, 0, "out of memory");
+		return CONTROL_FAILED;
+	}
+	conn->state = CONTROL_WAITING;
+	conn->wait.done = resolve_done;
+	resolve_wait(varpd->resolve, &conn->wait);
+	/* The answer may come from within, when the supernet is served here. */
+	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &conn->wait.key) && conn->state == CONTROL_WAITING) {
+		varpd_fail(error, 0, "too many lookups of this supernet are open; try again");
+		control_answer(conn, CONTROL_FAILED, NULL, error);
+	}
+	varpd_schedule(varpd);
+	return CONTROL_LATER;
+}
+
+/* --- lookup, register --- */
+
+int control_do_lookup(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+{
+	struct varpd *varpd = conn->varpd;
+	struct datapath_entry entry;
+	struct varp_addr raddr;
+	struct varp_key key;
+	int err;
+
+	(void)error;
+	if (!control_arg_key(args, &key))
+		return CONTROL_FAILED;
+	err = datapath_get(varpd->datapath, &key, &entry);
+	if (!err && entry.state == DATAPATH_RESOLVED)
+		raddr = entry.raddr;
+	if ((!err && entry.state == DATAPATH_RESOLVED) || control_local_raddr(varpd, &key, &raddr)) {
+		*result = json_pack("{s:s, s:o}", "state", "hit", "raddr", control_json_addr(&raddr));
+		return CONTROL_OK;
+	}
+	if ((!err && entry.state == DATAPATH_NOTKNOWN) ||
+	    varp_engine_lookup_state(varpd->engine, &key) == VARP_LOOKUP_NOTKNOWN) {
+		*result = json_pack("{s:s}", "state", "notknown");
+		return CONTROL_OK;
+	}
+	resolve_watch(varpd->resolve, &key, conn->uid, conn->pid);
+	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &key))
+		resolve_unwatch(varpd->resolve, &key, conn->uid, conn->pid);
+	varpd_schedule(varpd);
+	*result = json_pack("{s:s}", "state", "miss");
+	return CONTROL_OK;
+}
+
+static bool has_room(struct control_conn *conn)
+{
+	if (!conn->lost && control_pending(conn) < WATCH_OUTPUT_MAX)
+		return true;
+	conn->lost++;
+	return false;
+}
+
+static void on_outcome(struct resolve_listener *listener, const struct varp_key *key, enum resolve_result result,
+		       const struct varp_addr *raddr)
+{
+	struct control_conn *conn = conn_of(listener, listener);
+
+	if (has_room(conn))
+		control_write_json(conn, json_pack("{s:s, s:o, s:o, s:o}", "state", result == RESOLVE_HIT ? "hit" : "miss",
+						   "snid", control_json_snid(&key->snid),
+						   "vaddr", control_json_addr(&key->vaddr),
+						   "raddr", control_json_addr(raddr)));
+}
+
+int control_do_register(struct control_conn *conn, struct control_args *args, json_t **result,
+			struct varpd_error *error)
+{
+	(void)result;
+	(void)error;
+	conn->listener.all = control_arg_bool(args, "monitor");
+	if (args->bad)
+		return CONTROL_FAILED;
+	conn->listener.uid = conn->uid;
+	conn->listener.pid = conn->pid;
+	conn->listener.outcome = on_outcome;
+	control_watch(conn);
+	resolve_listen(conn->varpd->resolve, &conn->listener);
+	conn->listening = true;
+	return CONTROL_LATER;
+}
+
+/* --- monitor --- */
+
+static void deliver(struct monitor_subscriber *subscriber, const char *line, size_t len)
+{
+	struct control_conn *conn = conn_of(subscriber, subscriber);
+
+	if (has_room(conn))
+		control_write(conn, line, len);
+}
+
+int control_do_monitor(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+{
+	(void)args;
+	(void)result;
+	(void)error;
+	conn->subscriber.deliver = deliver;
+	control_watch(conn);
+	monitor_subscribe(conn->varpd->monitor, &conn->subscriber);
+	conn->subscribed = true;
+	return CONTROL_LATER;
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Node devices: veth pairs whose far end stays with the daemon, with the records by which BPF knows them, and the nodes
+ * (addresses) on them. Called by datapath_node.c, by adoption and by the watch.
+ */
+#include "datapath_internal.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct dp_device *dp_device_find(struct datapath *dp, uint32_t ifindex)
+{
+	struct dp_device *device;
+
+	HASH_FIND(hh_peer, dp->by_peer, &ifindex, sizeof(ifindex), device);
+	if (!device)
+		HASH_FIND(hh_dev, dp->by_dev, &ifindex, sizeof(ifindex), device);
+	return device;
+}
+
+struct dp_device *dp_device_by_name(struct datapath *dp, const char *name, const char *netns)
+{
+	struct dp_device *device, *next;
+
+	HASH_ITER(hh_peer, dp->by_peer, device, next) {
+		if (!strcmp(device->record.name, name) && !strcmp(device->record.netns, netns))
+			return device;
+	}
+	return NULL;
+}
+
+struct dp_device *dp_device_new(struct datapath *dp, const struct varp_dev *record)
+{
+	struct dp_device *device = calloc(1, sizeof(*device));
+
+	if (!device)
+		return NULL;
+	device->record = *record;
+	HASH_ADD(hh_peer, dp->by_peer, record.peer, sizeof(device->record.peer), device);
+	if (!device->hh_peer.tbl) {
+		free(device);
+		return NULL;
+	}
+	if (record->here)
+		HASH_ADD(hh_dev, dp->by_dev, record.dev, sizeof(device->record.dev), device);
+	if (record->here && !device->hh_dev.tbl) {
+		HASH_DELETE(hh_peer, dp->by_peer, device);
+		free(device);
+		return NULL;
+	}
+	return device;
+}
+
+/* --- Underlay --- */
+
+static bool usable(const struct dp_underlay *underlay)
+{
+	return dp_underlay_present(underlay) && (!varp_addr_is_zero(&underlay->record.raddr4) ||
+						 !varp_addr_is_zero(&underlay->record.raddr6));
+}
+
+/*
+ * A pinned raddr decides. Else a device stays with the underlay it has for as long as that is attached, also while the
+ * interface is away; when it was detached, the first attached one with an address takes over.
+ */
+struct dp_underlay *dp_device_choose(struct datapath *dp, const struct varp_dev *record)
+{
+	bool pinned = !varp_addr_is_zero(&record->raddr);
+	struct dp_underlay *underlay;
+
+	if (!pinned && record->underlay_name[0]) {
+		underlay = dp_underlay_find(dp, record->underlay_name);
+		if (underlay)
+			return dp_underlay_present(underlay) ? underlay : NULL;
+	}
+	DL_FOREACH(dp->underlays, underlay) {
+		if (pinned ? dp_underlay_has(dp, underlay, &record->raddr) : usable(underlay))
+			return underlay;
+	}
+	return NULL;
+}
+
+uint32_t dp_device_bind(struct varp_dev *record, const struct dp_underlay *underlay, uint32_t mtu)
+{
+	const struct varp_underlay *u;
+	uint32_t overhead;
+
+	memset(&record->raddr4, 0, sizeof(record->raddr4));
+	memset(&record->raddr6, 0, sizeof(record->raddr6));
+	record->underlay = 0;
+	record->underlay_mtu = 0;
+	if (!underlay)
+		return mtu;
+	u = &underlay->record;
+	record->underlay = underlay->key;
+	record->underlay_mtu = u->mtu;
+	memcpy(record->underlay_name, u->name, sizeof(record->underlay_name));
+	record->raddr4 = u->raddr4;
+	record->raddr6 = u->raddr6;
+	if (varp_addr_is_v4(&record->raddr))
+		record->raddr4 = record->raddr;
+	else if (!varp_addr_is_zero(&record->raddr))
+		record->raddr6 = record->raddr;
+
+	overhead = varp_addr_is_zero(&record->raddr4) ? VARP_OVERHEAD_V6 : VARP_OVERHEAD_V4;
+	if (!varp_addr_is_zero(&record->raddr) && !varp_addr_is_v4(&record->raddr))
+		overhead = VARP_OVERHEAD_V6;
+	return u->mtu > overhead + 68 ? u->mtu - overhead : 68;	/* RFC 791's least MTU */
+}
+
+/* --- Records --- */
+
+int dp_device_store(struct datapath *dp, const struct dp_device *device)
+{
+	struct varp_dev record = device->record;
+
+	record.is_peer = 1;
+	if (bpf_map_update_elem(dp->maps.devs, &record.peer, &record, BPF_ANY))
+		return -errno;
+	record.is_peer = 0;
+	if (record.here && bpf_map_update_elem(dp->maps.devs, &record.dev, &record, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+int dp_node_store(struct datapath *dp, const struct dp_device *device, const struct dp_node *node)
+{
+	const struct varp_dev *record = &device->record;
+	struct varp_local local = {
+		.chid = record->chid,
+		.peer = record->peer,
+		.dev = record->here ? record->dev : 0,
+		.raddr4 = record->raddr4,
+		.raddr6 = record->raddr6,
+		.plen = node->plen,
+	};
+
+	memcpy(local.mac, record->mac, sizeof(local.mac));
+	return bpf_map_update_elem(dp->maps.local, &node->key, &local, BPF_ANY) ? -errno : 0;
+}
+
+struct dp_node *dp_node_find(struct datapath *dp, const struct varp_key *key,
+			     struct dp_device **out)
+{
+	struct dp_device *device, *next;
+	struct dp_node *node;
+
+	HASH_ITER(hh_peer, dp->by_peer, device, next) {
+		if (!varp_snid_equal(&device->record.snid, &key->snid))
+			continue;
+		DL_FOREACH(device->nodes, node) {
+			if (!varp_addr_equal(&node->key.vaddr, &key->vaddr))
+				continue;
+			if (out)
+				*out = device;
+			return node;
+		}
+	}
+	return NULL;
+}
+
+struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
+			    const struct varp_key *key, unsigned int plen)
+{
+	struct dp_node *node = calloc(1, sizeof(*node));
+
+	(void)dp;
+	if (!node)
+		return NULL;
+	node->key = *key;
+	node->plen = (uint8_t)plen;
+	DL_APPEND(device->nodes, node);
+	return node;
+}
+
+void dp_node_remove(struct datapath *dp, struct dp_device *device, struct dp_node *node)
+{
+	bpf_map_delete_elem(dp->maps.local, &node->key);
+	DL_DELETE(device->nodes, node);
+	free(node);
+}
+
+void dp_node_describe(const struct dp_device *device, const struct dp_node *node,
+		      struct datapath_node *out)
+{
+	const struct varp_dev *record = &device->record;
+
+	memset(out, 0, sizeof(*out));
+	out->key = node->key;
+	out->chid = record->chid;
+	out->plen = node->plen;
+	/* A pinned raddr is where the node says it lives; the other family's serves only to send from. */
+	if (varp_addr_is_zero(&record->raddr) || varp_addr_is_v4(&record->raddr))
+		out->raddr4 = record->raddr4;
+	if (varp_addr_is_zero(&record->raddr) || !varp_addr_is_v4(&record->raddr))
+		out->raddr6 = record->raddr6;
+	out->mtu = device->mtu;
+	memcpy(out->dev, record->name, sizeof(out->dev));
+	memcpy(out->netns, record->netns, sizeof(out->netns));
+	if (record->underlay)
+		memcpy(out->underlay, record->underlay_name, sizeof(out->underlay));
+}
+
+/* --- Programs --- */
+
+struct device_hook {
+	enum dp_hook hook;
+	bool on_dev;	/* on the node device, if it is here; else on the peer */
+};
+
+static const struct device_hook device_hooks[] = {
+	{ DP_HOOK_ENCAP,	false },
+	{ DP_HOOK_REINJECT,	false },
+	{ DP_HOOK_ENCAP_HERE,	true },
+};
+#define DEVICE_HOOKS (sizeof(device_hooks) / sizeof(device_hooks[0]))
+
+/* The index a hook belongs to; zero: this device has none. */
+static uint32_t hook_index(const struct dp_device *device, const struct device_hook *hook)
+{
+	if (!hook->on_dev)
+		return device->record.peer;
+	return device->record.here ? device->record.dev : 0;
+}
+
+int dp_device_attach(struct datapath *dp, const struct dp_device *device)
+{
+	struct dp_attachment attachment;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < DEVICE_HOOKS; i++) {
+		uint32_t ifindex = hook_index(device, &device_hooks[i]);
+
+		if (ifindex)
+			err = dp_hook_attach(dp, device_hooks[i].hook, ifindex, &attachment);
+	}
+	return err;
+}
+
+int dp_device_replace(struct datapath *dp, const struct dp_device *device)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < DEVICE_HOOKS; i++) {
+		uint32_t ifindex = hook_index(device, &device_hooks[i]);
+		struct dp_attachment attachment = { .how = VARP_ATTACH_NONE };
+
+		if (ifindex)
+			err = dp_hook_replace(dp, device_hooks[i].hook, ifindex, &attachment);
+	}
+	return err;
+}
+
+/* The link goes before the programs, so that nothing on it is ever seen without them. */
+void dp_device_free(struct datapath *dp, struct dp_device *device)
+{
+	const struct dp_attachment any = { .how = VARP_ATTACH_NONE };
+	struct varp_snid snid = device->record.snid;
+	struct dp_node *node, *next;
+	struct netlink_link link;
+
+	if (!netlink_link_get(dp->nl, NULL, device->record.peer, &link) &&
+	    link.peer == device->record.dev)
+		netlink_link_delete(dp->nl, device->record.peer);
+	for (size_t i = 0; i < DEVICE_HOOKS; i++) {
+		uint32_t ifindex = hook_index(device, &device_hooks[i]);
+
+		if (ifindex)
+			dp_hook_detach(dp, device_hooks[i].hook, ifindex, &any);
+	}
+	DL_FOREACH_SAFE(device->nodes, node, next)
+		dp_node_remove(dp, device, node);
+	bpf_map_delete_elem(dp->maps.devs, &device->record.peer);
+	if (device->record.here)
+		bpf_map_delete_elem(dp->maps.devs, &device->record.dev);
+	dp_count(dp, VARP_DROP_HELD_GONE,
+		 held_drop_device(dp->held, device->record.peer,
+				  device->record.here ? device->record.dev : device->record.peer));
+	HASH_DELETE(hh_peer, dp->by_peer, device);
+	if (device->record.here)
+		HASH_DELETE(hh_dev, dp->by_dev, device);
+	free(device);
+	dp_supernet_update(dp, &snid);
+}
+
+/* --- MTU --- */
+
+/* The namespace is opened by name each time: holding it open would keep it alive after its owner let it go. */
+static int set_far_mtu(struct datapath *dp, const struct dp_device *device, uint32_t mtu)
+{
+	const struct varp_dev *record = &device->record;
+	struct netlink_link link;
+	struct netlink *nl;
+	int fd, err;
+
+	if (record->here)
+		return netlink_link_mtu(dp->nl, record->dev, mtu);
+	fd = netns_open(record->netns);
+	if (fd < 0)
+		return fd;
+	err = netlink_open(&nl, fd);
+	close(fd);
+	if (err)
+		return err;
+	err = netlink_link_get(nl, NULL, record->dev, &link);
+	if (!err && link.peer != record->peer)
+		err = -ENODEV;	/* another namespace of the same name */
+	if (!err)
+		err = netlink_link_mtu(nl, record->dev, mtu);
+	netlink_close(nl);
+	return err;
+}
+
+int dp_device_set_mtu(struct datapath *dp, struct dp_device *device, uint32_t mtu)
+{
+	int err = netlink_link_mtu(dp->nl, device->record.peer, mtu);
+
+	if (!err)
+		err = set_far_mtu(dp, device, mtu);
+	if (err)
+		varpd_log(VARPD_LOG_WARNING, "cannot set the MTU of %s to %u: %s; larger packets are "
+			  "answered with ICMP", device->record.name, mtu, strerror(-err));
+	/* Also on failure: it would not go better a moment later. */
+	device->mtu = mtu;
+	return err;
+}
+
+static void rebind(struct datapath *dp, struct dp_device *device)
+{
+	struct varp_dev record = device->record;
+	struct dp_node *node;
+	uint32_t mtu;
+	int err;
+
+	mtu = dp_device_bind(&record, dp_device_choose(dp, &record), device->mtu);
+	if (memcmp(&record, &device->record, sizeof(record))) {
+		if (!record.underlay && device->record.underlay)
+			varpd_log(VARPD_LOG_WARNING, "%s has no underlay: nothing is sent until one with "
+				  "a fitting address is attached", record.name);
+		device->record = record;
+		err = dp_device_store(dp, device);
+		DL_FOREACH(device->nodes, node)
+			err = err ? err : dp_node_store(dp, device, node);
+		if (err)
+			varpd_log(VARPD_LOG_ERROR, "cannot write the records of %s: %s", record.name,
+				  strerror(-err));
+	}
+	if (mtu != device->mtu && !dp_device_set_mtu(dp, device, mtu))
+		varpd_log(VARPD_LOG_INFO, "MTU of %s is now %u", record.name, mtu);
+}
+
+void dp_devices_rebind(struct datapath *dp)
+{
+	struct dp_device *device, *next;
+
+	HASH_ITER(hh_peer, dp->by_peer, device, next)
+		rebind(dp, device);
+}

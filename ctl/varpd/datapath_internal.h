@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What datapath*.c share. Nobody else includes it.
+ *
+ *   datapath.c            open, close, statistics
+ *   datapath_load.c       the object: sizes, read-only data, pins of the maps
+ *   datapath_pins.c       bpffs: mounting, directories, what other ABI versions left
+ *   datapath_attach.c     programs on devices: TCX links, or filters of clsact
+ *   datapath_underlay.c   attach, detach, the records of underlays
+ *   datapath_device.c     node devices and their records
+ *   datapath_node.c       join
+ *   datapath_leave.c      leave, and what nodes there are
+ *   datapath_adopt.c      what an earlier varpd left
+ *   datapath_watch.c      rtnetlink's news
+ *   datapath_reconcile.c  making records agree with interfaces and addresses
+ *   datapath_supernet.c   slots of varp_supernets
+ *   datapath_ring.c       events from BPF
+ *   datapath_send.c       packets out of a peer: held ones again, ICMP errors
+ *   datapath_cache.c      answers into the maps
+ *   datapath_walk.c       reading and flushing the maps
+ *   datapath_sweep.c      aging, and path MTUs
+ *
+ * The maps are the truth that outlives the daemon; the lists here mirror them for the time it runs.
+ */
+#ifndef VARPD_DATAPATH_INTERNAL_H
+#define VARPD_DATAPATH_INTERNAL_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "addr.h"
+#include "datapath.h"
+#include "held.h"
+#include "log.h"
+#include "netlink.h"
+#include "offload.h"
+
+#define NSEC_PER_MSEC	1000000ULL
+#define NSEC_PER_SEC	1000000000ULL
+
+#define DP_PATH_MAX	256
+#define DP_INSTANCE_MAX	32
+
+/*
+ * Key into varp_underlays of one whose interface is gone. It is remembered by name, to be attached again when it comes
+ * back; real indexes never have this bit.
+ */
+#define DP_ABSENT	0x80000000U
+
+struct dp_underlay {
+	uint32_t key;		/* in varp_underlays: the ifindex, or DP_ABSENT | n */
+	struct varp_underlay record;
+	struct dp_underlay *prev, *next;
+};
+
+/* One address of a node device: a node. */
+struct dp_node {
+	struct varp_key key;
+	uint8_t plen;
+	struct dp_node *prev, *next;
+};
+
+/* A node device and its peer. */
+struct dp_device {
+	struct varp_dev record;		/* as in varp_devs for the peer */
+	uint32_t mtu;
+	struct dp_node *nodes;
+	UT_hash_handle hh_peer;		/* by record.peer */
+	UT_hash_handle hh_dev;		/* by record.dev, if that is in the daemon's namespace */
+};
+
+/* Descriptors of the maps, valid while the object is loaded. */
+struct dp_maps {
+	int cache, pending, local, devs, underlays, raddrs, supernets, stats, events;
+};
+
+struct varp_bpf;
+struct dp_batch;
+struct dp_ring;
+struct dp_sweep;
+struct dp_watch;
+struct ring_buffer;
+
+struct datapath {
+	struct datapath_config config;
+	char instance[DP_INSTANCE_MAX + 1];
+	char dir[DP_PATH_MAX];		/* .../INSTANCE/vN */
+	struct datapath_ops ops;
+	struct event_base *base;
+	struct varp_bpf *skel;
+	struct dp_maps maps;
+	int cpus;
+	bool tcx;
+	bool fresh;			/* nothing of an earlier varpd was there */
+	bool open;			/* datapath_open() has returned: upcalls may be made */
+	char features[64];
+	struct varp_supernet *supernets;	/* the mapped array, VARP_MAX_SUPERNETS long */
+	struct netlink *nl;
+	struct dp_underlay *underlays;	/* in order of attachment */
+	struct dp_device *by_peer, *by_dev;
+	struct dp_watch *watch;
+	struct dp_ring *ring;
+	struct dp_sweep *sweep;
+	struct dp_batch *batch;		/* room for dp_walk() */
+	struct held *held;
+	int packet_fd;			/* AF_PACKET, sends out of peers */
+	struct varp_stats stats;	/* the daemon's own share */
+};
+
+static inline uint64_t dp_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t dp_window_ns(const struct datapath *dp)
+{
+	return dp->config.window_ms * NSEC_PER_MSEC;
+}
+
+static inline void dp_count(struct datapath *dp, enum varp_drop reason, unsigned int n)
+{
+	dp->stats.drops[reason] += n;
+}
+
+static inline void dp_changed(struct datapath *dp, const char *event, const char *dev,
+			      const struct varp_key *node)
+{
+	if (dp->open)
+		dp->ops.changed(dp->ops.ctx, event, dev, node);
+}
+
+/* --- datapath_pins.c --- */
+
+int dp_pins_prepare(struct datapath *dp, struct varpd_error *error);	/* mounts, makes directories */
+void dp_pins_remove(struct datapath *dp);	/* everything of this instance and version */
+void dp_pin_path(const struct datapath *dp, char path[DP_PATH_MAX], const char *name);
+
+/* --- datapath_load.c --- */
+
+int dp_load(struct datapath *dp, struct varpd_error *error);
+void dp_unload(struct datapath *dp);
+int dp_program_fd(const struct datapath *dp, const char *name);
+
+/* --- datapath_attach.c --- */
+
+enum dp_hook {
+	DP_HOOK_DECAP,		/* ingress of an underlay */
+	DP_HOOK_ENCAP,		/* ingress of a peer */
+	DP_HOOK_ENCAP_HERE,	/* egress of a node device in the daemon's namespace */
+	DP_HOOK_REINJECT,	/* egress of a peer */
+};
+
+/* How a program is attached. Our own devices' filters stand at a fixed place, underlays' where the kernel had room. */
+struct dp_attachment {
+	enum varp_attach how;
+	uint32_t handle, priority;
+	bool made_clsact;
+};
+
+bool dp_tcx_supported(const struct datapath *dp);
+int dp_hook_attach(struct datapath *dp, enum dp_hook hook, uint32_t ifindex,
+		   struct dp_attachment *attachment);
+/* Puts this object's program in the place of an earlier one's. -ENOLINK: it is not attached any more. */
+int dp_hook_replace(struct datapath *dp, enum dp_hook hook, uint32_t ifindex,
+		    struct dp_attachment *attachment);
+/* Also when the device has gone: then only the pin is left to remove. */
+void dp_hook_detach(struct datapath *dp, enum dp_hook hook, uint32_t ifindex,
+		    const struct dp_attachment *attachment);
+
+/* --- datapath_underlay.c --- */
+
+struct dp_underlay *dp_underlay_find(struct datapath *dp, const char *name);
+struct dp_underlay *dp_underlay_by_index(struct datapath *dp, uint32_t ifindex);
+/* Does this underlay have the address? */
+bool dp_underlay_has(struct datapath *dp, const struct dp_underlay *underlay,
+		     const struct varp_addr *addr);
+static inline bool dp_underlay_present(const struct dp_underlay *underlay)
+{
+	return !(underlay->key & DP_ABSENT);
+}
+int dp_underlay_store(struct datapath *dp, struct dp_underlay *underlay);
+/* Attaches to a link that exists; `underlay` is filled in and stored. */
+int dp_underlay_bring(struct datapath *dp, struct dp_underlay *underlay,
+		      const struct netlink_link *link);
+void dp_underlay_lose(struct datapath *dp, struct dp_underlay *underlay);	/* its interface has gone */
+struct dp_underlay *dp_underlay_new(struct datapath *dp, const char *name);	/* NULL: no memory or too many */
+void dp_underlay_free(struct datapath *dp, struct dp_underlay *underlay);
+
+/* --- datapath_device.c --- */
+
+struct dp_device *dp_device_find(struct datapath *dp, uint32_t ifindex);	/* the peer's, or the node device's if here */
+struct dp_device *dp_device_by_name(struct datapath *dp, const char *name, const char *netns);
+struct dp_device *dp_device_new(struct datapath *dp, const struct varp_dev *record);
+/* Which underlay it should use now, by its pinned raddr or preference; NULL: none. */
+struct dp_underlay *dp_device_choose(struct datapath *dp, const struct varp_dev *record);
+/* Fills in what follows from the underlay; returns the MTU that the device should have. */
+uint32_t dp_device_bind(struct varp_dev *record, const struct dp_underlay *underlay, uint32_t mtu);
+int dp_device_store(struct datapath *dp, const struct dp_device *device);
+int dp_device_attach(struct datapath *dp, const struct dp_device *device);
+int dp_device_replace(struct datapath *dp, const struct dp_device *device);
+/* Takes programs, records and nodes away, the link too if it is there, and frees it. */
+void dp_device_free(struct datapath *dp, struct dp_device *device);
+int dp_device_set_mtu(struct datapath *dp, struct dp_device *device, uint32_t mtu);
+/* Looks every device's underlay up anew and writes what changed. */
+void dp_devices_rebind(struct datapath *dp);
+struct dp_node *dp_node_find(struct datapath *dp, const struct varp_key *key,
+			     struct dp_device **device);
+struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
+			    const struct varp_key *key, unsigned int plen);
+int dp_node_store(struct datapath *dp, const struct dp_device *device, const struct dp_node *node);
+void dp_node_remove(struct datapath *dp, struct dp_device *device, struct dp_node *node);
+void dp_node_describe(const struct dp_device *device, const struct dp_node *node,
+		      struct datapath_node *out);
+
+/* --- datapath_supernet.c --- */
+
+int dp_supernet_find(const struct datapath *dp, const struct varp_snid *snid);	/* index or -ENOENT */
+int dp_supernet_get(struct datapath *dp, const struct varp_snid *snid);		/* index, taking a free slot; -ENOSPC */
+unsigned int dp_supernet_nodes(struct datapath *dp, const struct varp_snid *snid);
+/* After a node came or went: the mark in varp_local, and what is left behind by the last one. */
+int dp_supernet_update(struct datapath *dp, const struct varp_snid *snid);
+void dp_pending_add(struct datapath *dp, uint32_t supernet);
+void dp_pending_subtract(struct datapath *dp, uint32_t supernet, uint32_t n);
+void dp_pending_recount(struct datapath *dp);
+
+/* --- datapath_adopt.c, datapath_watch.c, datapath_reconcile.c --- */
+
+int dp_adopt(struct datapath *dp, struct varpd_error *error);
+int dp_watch_open(struct datapath *dp, struct varpd_error *error);
+void dp_watch_close(struct datapath *dp);
+/* Reads links and addresses and makes underlays, nodes and records agree with them. */
+int dp_reconcile(struct datapath *dp);
+
+/* --- datapath_ring.c, datapath_send.c --- */
+
+int dp_ring_open(struct datapath *dp, struct varpd_error *error);
+void dp_ring_close(struct datapath *dp);
+/* Takes in what has come, within bounds. Misses are not reported from here but from the event loop. */
+void dp_ring_consume(struct datapath *dp);
+
+int dp_send_open(struct datapath *dp, struct varpd_error *error);
+void dp_send_close(struct datapath *dp);
+/* Frees the packets. */
+void dp_send_held(struct datapath *dp, struct held_packet *packets);
+void dp_send_icmp(struct datapath *dp, bool too_big, uint32_t mtu, uint32_t ifindex,
+		  const uint8_t *frame, size_t frame_len);
+
+/* --- datapath_cache.c --- */
+
+/* Removes the pending entry, if there is one, and accounts for it. */
+void dp_pending_close(struct datapath *dp, const struct varp_key *key);
+/* Where the cache says that key lives now; false: it does not say. */
+bool dp_cached(struct datapath *dp, const struct varp_key *key, struct varp_mapping *mapping);
+/* Sends what is held for a key that has its answer. */
+void dp_held_send(struct datapath *dp, const struct varp_key *key);
+void dp_held_drop(struct datapath *dp, const struct varp_key *key, enum varp_drop reason);
+
+/* --- datapath_walk.c --- */
+
+enum dp_table {
+	DP_TABLE_CACHE,
+	DP_TABLE_PENDING,
+	DP_TABLE_COUNT,
+};
+
+#define DP_BATCH	1024
+
+struct dp_entry {
+	struct varp_key key;
+	union {
+		struct varp_mapping mapping;
+		struct varp_pending pending;
+	};
+};
+
+/*
+ * The next entries of a table, expired ones too, up to max (at most DP_BATCH). *count is zero at the end. A failure ends the walk
+ * too.
+ */
+int dp_walk_open(struct datapath *dp);
+void dp_walk_close(struct datapath *dp);
+void dp_walk(struct datapath *dp, enum dp_table table, struct datapath_cursor *cursor,
+	     struct dp_entry *entries, unsigned int max, unsigned int *count);
+
+/* --- datapath_sweep.c --- */
+
+int dp_sweep_open(struct datapath *dp, struct varpd_error *error);
+void dp_sweep_close(struct datapath *dp);
+/* Remembers an ICMP error's word about the path to a raddr, and sees to it that mappings learn of it. */
+void dp_pmtu_learn(struct datapath *dp, const struct varp_addr *raddr, uint32_t mtu);
+/* The underlays' MTU changed to this: what was learned that is not below it is void. */
+void dp_pmtu_cap(struct datapath *dp, uint32_t mtu);
+uint16_t dp_pmtu_get(struct datapath *dp, const struct varp_addr *raddr);	/* zero: nothing is known */
+
+#endif

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What BPF has to say: misses with their packets, packets to answer with ICMP, path MTUs. Records of the ring buffer come
+ * in here, packets go to held.c, and misses to the engine.
+ *
+ * The engine may answer a miss at once, and the answer takes in more records (datapath_resolved). So a miss is only
+ * noted while records are read, and reported after.
+ */
+#include "datapath_internal.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORDS_PER_TURN	256
+#define MISSES_MAX		4096	/* noted and not yet reported */
+
+struct dp_ring {
+	struct datapath *dp;
+	struct ring_buffer *buffer;
+	struct event *readable;
+	unsigned int budget;		/* records left in this turn */
+	bool consuming;
+	struct varp_key *misses;	/* a queue: first is the next to report */
+	unsigned int first, count;
+};
+
+static void note_miss(struct dp_ring *ring, const struct varp_key *key)
+{
+	if (ring->count == MISSES_MAX)
+		return;		/* cannot be: dp_ring_consume() sees to the room */
+	ring->misses[(ring->first + ring->count++) % MISSES_MAX] = *key;
+}
+
+static void count_not_held(struct datapath *dp, int err)
+{
+	dp_count(dp, err == -ENOSPC ? VARP_DROP_HELD_FULL : VARP_DROP_HELD_BYTES, 1);
+}
+
+static void on_packet(struct dp_ring *ring, const struct varp_event *event)
+{
+	struct datapath *dp = ring->dp;
+	struct varp_mapping mapping;
+	uint64_t now_ns = dp_now_ns();
+	int err;
+
+	if (event->time_ns + dp_window_ns(dp) <= now_ns) {
+		dp_count(dp, VARP_DROP_HELD_STALE, 1);
+		return;
+	}
+	if (!dp_device_find(dp, event->ifindex)) {
+		dp_count(dp, VARP_DROP_HELD_GONE, 1);
+		return;
+	}
+	err = held_add(dp->held, event, now_ns);
+	if (err)
+		count_not_held(dp, err);
+	/* The answer may have come while this packet was on its way here. */
+	if (dp_cached(dp, &event->key, &mapping)) {
+		dp_held_send(dp, &event->key);
+		dp_pending_close(dp, &event->key);
+		return;
+	}
+	note_miss(ring, &event->key);
+}
+
+static void on_notknown(struct dp_ring *ring, const struct varp_event *event)
+{
+	dp_send_icmp(ring->dp, false, 0, event->ifindex, (const uint8_t *)(event + 1),
+		     event->frame_len);
+}
+
+static void on_too_big(struct dp_ring *ring, const struct varp_event *event)
+{
+	dp_send_icmp(ring->dp, true, event->mtu, event->ifindex, (const uint8_t *)(event + 1),
+		     event->frame_len);
+}
+
+static void on_pmtu(struct dp_ring *ring, const struct varp_event *event)
+{
+	struct dp_underlay *underlay = dp_underlay_by_index(ring->dp, event->ifindex);
+
+	/* One that tells nothing new is not worth remembering. */
+	if (underlay && event->mtu < underlay->record.mtu)
+		dp_pmtu_learn(ring->dp, &event->key.vaddr, event->mtu);
+}
+
+static void (*const handlers[])(struct dp_ring *ring, const struct varp_event *event) = {
+	[VARP_EVENT_MISS]	= on_packet,
+	[VARP_EVENT_HOLD]	= on_packet,
+	[VARP_EVENT_NOTKNOWN]	= on_notknown,
+	[VARP_EVENT_TOO_BIG]	= on_too_big,
+	[VARP_EVENT_PMTU]	= on_pmtu,
+};
+
+/* Records are padded to 8 octets, so size may be more than what is in it. Non-zero ends the turn after this record. */
+static int on_record(void *ctx, void *data, size_t size)
+{
+	const struct varp_event *event = data;
+	struct dp_ring *ring = ctx;
+
+	if (size >= sizeof(*event) && size - sizeof(*event) >= event->frame_len &&
+	    event->type < sizeof(handlers) / sizeof(handlers[0]) && handlers[event->type])
+		handlers[event->type](ring, event);
+	if (ring->budget)
+		ring->budget--;
+	return ring->budget ? 0 : -ECANCELED;
+}
+
+void dp_ring_consume(struct datapath *dp)
+{
+	struct dp_ring *ring = dp->ring;
+
+	if (!ring || ring->consuming || MISSES_MAX - ring->count < RECORDS_PER_TURN)
+		return;
+	ring->consuming = true;
+	ring->budget = RECORDS_PER_TURN;
+	ring_buffer__consume(ring->buffer);
+	ring->consuming = false;
+}
+
+static void report_misses(struct dp_ring *ring)
+{
+	struct datapath *dp = ring->dp;
+
+	while (ring->count) {
+		struct varp_key key = ring->misses[ring->first];
+
+		ring->first = (ring->first + 1) % MISSES_MAX;
+		ring->count--;
+		dp->ops.miss(dp->ops.ctx, &key);
+	}
+}
+
+/* What is left after a turn keeps the descriptor readable. */
+static void on_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct dp_ring *ring = ctx;
+
+	(void)fd;
+	(void)what;
+	dp_ring_consume(ring->dp);
+	report_misses(ring);
+}
+
+int dp_ring_open(struct datapath *dp, struct varpd_error *error)
+{
+	struct dp_ring *ring = calloc(1, sizeof(*ring));
+	int err = -ENOMEM;
+
+	if (!ring)
+		goto fail;
+	dp->ring = ring;
+	ring->dp = dp;
+	ring->misses = calloc(MISSES_MAX, sizeof(*ring->misses));
+	if (!ring->misses)
+		goto fail;
+	ring->buffer = ring_buffer__new(dp->maps.events, on_record, ring, NULL);
+	if (!ring->buffer) {
+		err = -errno;
+		goto fail;
+	}
+	ring->readable = event_new(dp->base, ring_buffer__epoll_fd(ring->buffer),
+				   EV_READ | EV_PERSIST, on_readable, ring);
+	if (!ring->readable || event_add(ring->readable, NULL))
+		goto fail;
+	return 0;
+
+fail:
+	dp_ring_close(dp);
+	return varpd_fail(error, err, "cannot read the ring buffer: %s", strerror(-err));
+}
+
+void dp_ring_close(struct datapath *dp)
+{
+	struct dp_ring *ring = dp->ring;
+
+	if (!ring)
+		return;
+	if (ring->readable)
+		event_free(ring->readable);
+	ring_buffer__free(ring->buffer);
+	free(ring->misses);
+	free(ring);
+	dp->ring = NULL;
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * See instance.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "instance.h"
+
+#define PID_FILE	"varpd.pid"
+#define TRIES		10
+
+int instance_enter_netns(const char *netns, struct varpd_error *error)
+{
+	char path[256];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s%s", strchr(netns, '/') ? "" : "/run/netns/", netns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ?
+		       varpd_fail(error, -ENOENT, "there is no network namespace %s; make it with 'ip netns add'", netns) :
+		       varpd_fail(error, -errno, "cannot open the network namespace %s: %s", path, strerror(errno));
+	if (setns(fd, CLONE_NEWNET)) {
+		err = errno;
+		if (err == EPERM)
+			varpd_fail(error, -err, "not permitted to enter the network namespace %s; run as root", netns);
+		else
+			varpd_fail(error, -err, "cannot enter %s: %s", path,
+				   err == EINVAL ? "it is no network namespace" : strerror(err));
+	}
+	close(fd);
+	return -err;
+}
+
+static int make_dir(const char *path, struct varpd_error *error)
+{
+	if (!mkdir(path, 0755) || errno == EEXIST)
+		return 0;
+	return varpd_fail(error, -errno, "cannot make the directory %s: %s%s", path, strerror(errno),
+			  errno == EACCES || errno == EPERM ? "; run as root" : "");
+}
+
+static int make_dirs(const char *instance, struct varpd_error *error)
+{
+	char path[128];
+	int err = make_dir(CONTROL_RUN_DIR, error);
+
+	snprintf(path, sizeof(path), "%s/%s", CONTROL_RUN_DIR, instance);
+	return err ? err : make_dir(path, error);
+}
+
+static int refuse_second(const char *instance, int fd, struct varpd_error *error)
+{
+	char pid[24] = "";
+	ssize_t len = read(fd, pid, sizeof(pid) - 1);
+
+	pid[len > 0 ? strspn(pid, "0123456789") : 0] = '\0';
+	return varpd_fail(error, -EBUSY, "instance %s runs already%s%s; stop it, or choose another name with -i", instance,
+			  *pid ? ", pid " : "", pid);
+}
+
+/* Is the file that we have locked still the one of this name? One that ended a moment ago has removed it. */
+static bool is_current(int fd, const char *path)
+{
+	struct stat ours, named;
+
+	return !fstat(fd, &ours) && !stat(path, &named) && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+int instance_lock(const char *instance, int *lock, struct varpd_error *error)
+{
+	char path[128], pid[24];
+	int fd, len, err;
+
+	snprintf(path, sizeof(path), "%s/%s/%s", CONTROL_RUN_DIR, instance, PID_FILE);
+	for (int tries = 0; ; tries++) {
+		err = make_dirs(instance, error);
+		if (err)
+			return err;
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0 && errno == ENOENT && tries < TRIES)
+			continue;
+		if (fd < 0)
+			return varpd_fail(error, -errno, "cannot open %s: %s%s", path, strerror(errno),
+					  errno == EACCES ? "; run as root" : "");
+		err = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
+		if (!err && is_current(fd, path))
+			break;
+		if (err == EWOULDBLOCK)
+			refuse_second(instance, fd, error);
+		close(fd);
+		if (err == EWOULDBLOCK)
+			return -EBUSY;
+		if (err || tries == TRIES)
+			return varpd_fail(error, -EIO, "cannot lock %s: %s", path, strerror(err));
+	}
+	len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, pid, len, 0) != len) {
+		err = errno;
+		close(fd);
+		return varpd_fail(error, -err, "cannot write %s: %s", path, strerror(err));
+	}
+	*lock = fd;
+	return 0;
+}
+
+void instance_unlock(const char *instance, int lock)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s/%s", CONTROL_RUN_DIR, instance, PID_FILE);
+	unlink(path);
+	*strrchr(path, '/') = '\0';
+	rmdir(path);
+	rmdir(CONTROL_RUN_DIR);	/* unless other instances are there */
+	close(lock);
+}
+
+void instance_raise_limits(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Writes log lines to stderr, each with a single write(2) so that lines of several daemons do not mix. Knows nothing of
+ * the rest of varpd.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define LINE_MAX_LEN 1024
+
+static const struct {
+	const char *name;
+	int priority;		/* of syslog(3) */
+} levels[VARPD_LOG_LEVELS] = {
+	[VARPD_LOG_ERROR]	= { "error", 3 },
+	[VARPD_LOG_WARNING]	= { "warning", 4 },
+	[VARPD_LOG_INFO]	= { "info", 6 },
+	[VARPD_LOG_DEBUG]	= { "debug", 7 },
+};
+
+static enum varpd_log_level threshold = VARPD_LOG_INFO;
+static bool journal;
+
+void varpd_log_init(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	/* The variable is inherited by children whose stderr has gone elsewhere: compare what it names. */
+	journal = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+		  st.st_dev == dev && st.st_ino == ino;
+}
+
+void varpd_log_set_level(enum varpd_log_level level)
+{
+	threshold = level;
+}
+
+int varpd_log_level_parse(const char *text, enum varpd_log_level *level)
+{
+	for (int i = 0; i < VARPD_LOG_LEVELS; i++)
+		if (!strcmp(text, levels[i].name)) {
+			*level = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+const char *varpd_log_level_name(enum varpd_log_level level)
+{
+	return levels[level].name;
+}
+
+void varpd_log(enum varpd_log_level level, const char *format, ...)
+{
+	char line[LINE_MAX_LEN];
+	size_t start, len;
+	va_list args;
+	int n;
+
+	if (level > threshold)
+		return;
+	n = journal ? snprintf(line, sizeof(line), "<%d>", levels[level].priority)
+		    : snprintf(line, sizeof(line), "varpd: %s%s", level == VARPD_LOG_INFO ? "" : levels[level].name,
+			       level == VARPD_LOG_INFO ? "" : ": ");
+	start = n;
+	va_start(args, format);
+	n = vsnprintf(line + start, sizeof(line) - start - 1, format, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	len = start + n;
+	if (len > sizeof(line) - 2)
+		len = sizeof(line) - 2;
+	for (size_t i = start; i < len; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
+	line[len++] = '\n';
+	if (write(STDERR_FILENO, line, len) < 0)
+		return;		/* there is nowhere left to say so */
+}
+
+bool varpd_log_allowed(struct varpd_log_limit *limit, uint32_t interval_ms, uint64_t *suppressed)
+{
+	struct timespec ts;
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	now_ns = ts.tv_sec * 1000000000ull + ts.tv_nsec;
+	if (now_ns < limit->next_ns) {
+		limit->suppressed++;
+		return false;
+	}
+	limit->next_ns = now_ns + interval_ms * 1000000ull;
+	*suppressed = limit->suppressed;
+	limit->suppressed = 0;
+	return true;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Each of the group manager's commands has two halves: one for the store, one for the engine. See mappings.h.
+ */
+#include <errno.h>
+
+#include "addr.h"
+#include "clients.h"
+#include "log.h"
+#include "mappings.h"
+
+static struct varp_table_entry entry_of(const struct varp_command *command)
+{
+	return (struct varp_table_entry){
+		.key = varp_key_make(&command->snid, &command->vaddr),
+		.raddr = command->raddr,
+		.ttl_s = command->ttl_s,
+	};
+}
+
+static int stage_init(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+{
+	(void)command;
+	return store_clear(varpd->store, error);
+}
+
+static int apply_init(struct varpd *varpd, const struct varp_command *command)
+{
+	(void)command;
+	varp_engine_reset(varpd->engine, varpd_now_ns());
+	clients_forget(varpd);
+	datapath_flush(varpd->datapath, NULL, NULL);
+	varpd_log(VARPD_LOG_INFO, "the group manager has reset varpd: mappings, servers and cache are empty");
+	return 0;
+}
+
+static int stage_add(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+{
+	struct varp_table_entry entry = entry_of(command);
+
+	return store_add(varpd->store, &entry, error);
+}
+
+static int apply_add(struct varpd *varpd, const struct varp_command *command)
+{
+	struct varp_table_entry entry = entry_of(command);
+
+	return varp_engine_add(varpd->engine, varpd_now_ns(), &entry);
+}
+
+static int stage_remove(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+{
+	struct varp_key key = varp_key_make(&command->snid, &command->vaddr);
+
+	return store_remove(varpd->store, &key, error);
+}
+
+static int apply_remove(struct varpd *varpd, const struct varp_command *command)
+{
+	struct varp_key key = varp_key_make(&command->snid, &command->vaddr);
+
+	return varp_engine_remove(varpd->engine, varpd_now_ns(), &key);
+}
+
+static int stage_server_set(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+{
+	/* The engine refuses this as well, but by then it would be in the store. */
+	if (!varpd->config.insecure)
+		return -EACCES;
+	return store_server_set(varpd->store, &command->snid, command->ttl_s, error);
+}
+
+static int apply_server_set(struct varpd *varpd, const struct varp_command *command)
+{
+	return varp_engine_server_set(varpd->engine, varpd_now_ns(), &command->snid, command->ttl_s);
+}
+
+static int stage_server_clear(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+{
+	return store_server_clear(varpd->store, &command->snid, error);
+}
+
+static int apply_server_clear(struct varpd *varpd, const struct varp_command *command)
+{
+	return varp_engine_server_clear(varpd->engine, varpd_now_ns(), &command->snid);
+}
+
+static const struct change {
+	int (*stage)(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error);
+	int (*apply)(struct varpd *varpd, const struct varp_command *command);
+} changes[] = {
+	[VARP_COMMAND_INIT]		= { stage_init, apply_init },
+	[VARP_COMMAND_ADD]		= { stage_add, apply_add },
+	[VARP_COMMAND_REMOVE]		= { stage_remove, apply_remove },
+	[VARP_COMMAND_SERVER_SET]	= { stage_server_set, apply_server_set },
+	[VARP_COMMAND_SERVER_CLEAR]	= { stage_server_clear, apply_server_clear },
+};
+
+bool mappings_is_change(const struct varp_command *command)
+{
+	return command->type < sizeof(changes) / sizeof(changes[0]);
+}
+
+int mappings_load(struct varpd *varpd, struct varpd_error *error)
+{
+	/*
+	 * Straight into the engine's table, which is const to everybody else: nothing has been asked yet, so there is nobody to be told
+	 * of each of perhaps a million mappings.
+	 */
+	return store_load(varpd->store, (struct varp_table *)varp_engine_table(varpd->engine), error);
+}
+
+int mappings_begin(struct varpd *varpd, struct varpd_error *error)
+{
+	return store_begin(varpd->store, error);
+}
+
+int mappings_stage(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+{
+	return changes[command->type].stage(varpd, command, error);
+}
+
+int mappings_commit(struct varpd *varpd, struct varpd_error *error)
+{
+	return store_commit(varpd->store, error);
+}
+
+void mappings_rollback(struct varpd *varpd)
+{
+	store_rollback(varpd->store);
+}
+
+int mappings_apply(struct varpd *varpd, const struct varp_command *command)
+{
+	return changes[command->type].apply(varpd, command);
+}
+
+int mappings_change(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+{
+	int err = mappings_begin(varpd, error);
+
+	if (err)
+		return err;
+	err = mappings_stage(varpd, command, error);
+	if (err) {
+		mappings_rollback(varpd);
+		return err == -EACCES ? varpd_fail(error, err, "no credentials for this supernet") : err;
+	}
+	err = mappings_commit(varpd, error);
+	return err ? err : mappings_apply(varpd, command);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Sockets to rtnetlink in any namespace, and the one request/answer exchange that the rest is made of. Called by
+ * netlink_link.c, netlink_address.c and netlink_tc.c. Knows nothing of the datapath.
+ */
+#include "netlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define NETNS_DIR	"/run/netns/"
+#define NETNS_SELF	"/proc/thread-self/ns/net"
+
+struct netlink {
+	struct mnl_socket *sock;
+	unsigned int seq;
+	char buf[NETLINK_BUFFER];
+};
+
+int netns_open(const char *netns)
+{
+	char path[sizeof(NETNS_DIR) + VARP_NETNS_LEN];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s%s", strchr(netns, '/') ? "" : NETNS_DIR, netns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+bool netns_is_own(int netns_fd)
+{
+	struct stat own, other;
+
+	return !stat(NETNS_SELF, &own) && !fstat(netns_fd, &other) && own.st_dev == other.st_dev &&
+	       own.st_ino == other.st_ino;
+}
+
+static struct mnl_socket *socket_open(void)
+{
+	return mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+}
+
+/* A socket belongs to the namespace its maker was in. varpd has one thread, so nobody else is carried along. */
+static int socket_open_in(int netns_fd, struct mnl_socket **out)
+{
+	int own_fd, err = 0;
+
+	own_fd = open(NETNS_SELF, O_RDONLY | O_CLOEXEC);
+	if (own_fd < 0)
+		return -errno;
+	if (setns(netns_fd, CLONE_NEWNET)) {
+		err = -errno;
+		goto close_own;
+	}
+	*out = socket_open();
+	if (!*out)
+		err = -errno;
+	/* Going on in a stranger's namespace would attach programs to the wrong devices. */
+	if (setns(own_fd, CLONE_NEWNET))
+		abort();
+close_own:
+	close(own_fd);
+	return err;
+}
+
+int netlink_open(struct netlink **out, int netns_fd)
+{
+	/* The kernel answers within the call; should it ever not, the daemon must not stand still. */
+	const struct timeval patience = { .tv_sec = 2 };
+	struct netlink *nl = calloc(1, sizeof(*nl));
+	int err = 0;
+
+	if (!nl)
+		return -ENOMEM;
+	if (netns_fd < 0) {
+		nl->sock = socket_open();
+		err = nl->sock ? 0 : -errno;
+	} else {
+		err = socket_open_in(netns_fd, &nl->sock);
+	}
+	if (err)
+		goto free_nl;
+	setsockopt(mnl_socket_get_fd(nl->sock), SOL_SOCKET, SO_RCVTIMEO, &patience,
+		   sizeof(patience));
+	if (mnl_socket_bind(nl->sock, 0, MNL_SOCKET_AUTOPID)) {
+		err = -errno;
+		goto close_sock;
+	}
+	*out = nl;
+	return 0;
+
+close_sock:
+	mnl_socket_close(nl->sock);
+free_nl:
+	free(nl);
+	return err;
+}
+
+void netlink_close(struct netlink *nl)
+{
+	if (!nl)
+		return;
+	mnl_socket_close(nl->sock);
+	free(nl);
+}
+
+void *netlink_request_init(struct netlink_request *request, uint16_t type, uint16_t flags,
+			   size_t header_len)
+{
+	request->nlh = mnl_nlmsg_put_header(request->buf);
+	request->nlh->nlmsg_type = type;
+	request->nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	return mnl_nlmsg_put_extra_header(request->nlh, header_len);
+}
+
+/* Reads answers until the last. A callback's error ends the call; what it did not read is told apart by its number. */
+static int receive(struct netlink *nl, int (*cb)(const struct nlmsghdr *nlh, void *ctx), void *ctx)
+{
+	unsigned int portid = mnl_socket_get_portid(nl->sock);
+
+	for (;;) {
+		ssize_t len = mnl_socket_recvfrom(nl->sock, nl->buf, sizeof(nl->buf));
+		int more;
+
+		if (len < 0)
+			return -errno;
+		more = mnl_cb_run(nl->buf, (size_t)len, nl->seq, portid, cb, ctx);
+		if (more < 0 && errno == EPROTO)
+			continue;	/* of a request that was given up */
+		if (more < 0)
+			return -errno;
+		if (more == MNL_CB_STOP)
+			return 0;
+	}
+}
+
+int netlink_talk(struct netlink *nl, struct netlink_request *request,
+		 int (*cb)(const struct nlmsghdr *nlh, void *ctx), void *ctx)
+{
+	/* A dump ends by itself. Its two bits mean something else in requests that create. */
+	if ((request->nlh->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
+		request->nlh->nlmsg_flags |= NLM_F_ACK;
+	request->nlh->nlmsg_seq = ++nl->seq;
+	if (mnl_socket_sendto(nl->sock, request->nlh, request->nlh->nlmsg_len) < 0)
+		return -errno;
+	return receive(nl, cb, ctx);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the datapath asks of rtnetlink, in the daemon's network namespace or another one: links, addresses, veth pairs,
+ * filters. A thin layer over libmnl; it keeps no state and logs nothing. Functions return 0 or the kernel's -errno.
+ */
+#ifndef VARPD_NETLINK_H
+#define VARPD_NETLINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <varp/abi.h>
+
+struct netlink;
+struct nlmsghdr;
+
+/* Opens a namespace by its name under /run/netns or by a path; a descriptor or -errno. */
+int netns_open(const char *netns);
+/* Is it the one the caller is in? */
+bool netns_is_own(int netns_fd);
+
+/* netns_fd -1: the caller's own. The socket is opened inside and stays there; the caller ends up where it was. */
+int netlink_open(struct netlink **out, int netns_fd);
+void netlink_close(struct netlink *nl);
+
+struct netlink_link {
+	uint32_t ifindex;
+	uint32_t peer;		/* IFLA_LINK: of a veth, the other end's index (in its own namespace) */
+	uint32_t mtu;
+	uint32_t flags;		/* IFF_* */
+	uint16_t type;		/* ARPHRD_* */
+	uint8_t mac[6];
+	char name[VARP_IFNAME_LEN];
+};
+
+/* By name if that is not NULL, else by index. -ENODEV */
+int netlink_link_get(struct netlink *nl, const char *name, uint32_t ifindex,
+		     struct netlink_link *link);
+/* visit returns 0 to go on, or an error that ends the walk. */
+int netlink_each_link(struct netlink *nl, int (*visit)(const struct netlink_link *link, void *ctx),
+		      void *ctx);
+/* Reads a RTM_NEWLINK or RTM_DELLINK message; -EINVAL. */
+int netlink_parse_link(const struct nlmsghdr *nlh, struct netlink_link *link);
+
+/* Both ends down; `peer` in the caller's namespace, `dev` in that of netns_fd. -EEXIST: one of the names is taken. */
+int netlink_veth_create(struct netlink *nl, const char *peer, const char *dev, int netns_fd,
+			uint32_t mtu);
+int netlink_link_delete(struct netlink *nl, uint32_t ifindex);
+int netlink_link_mtu(struct netlink *nl, uint32_t ifindex, uint32_t mtu);
+int netlink_link_flags(struct netlink *nl, uint32_t ifindex, uint32_t flags, uint32_t mask);
+/* No IPv6 address by itself, so no router solicitation or duplicate detection either. */
+int netlink_link_quiet_ipv6(struct netlink *nl, uint32_t ifindex);
+
+struct netlink_address {
+	uint32_t ifindex;
+	uint32_t flags;		/* IFA_F_* */
+	uint8_t scope;		/* RT_SCOPE_* */
+	uint8_t plen;		/* in the address's own family */
+	struct varp_addr addr;
+};
+
+int netlink_each_address(struct netlink *nl,
+			 int (*visit)(const struct netlink_address *address, void *ctx), void *ctx);
+int netlink_address_add(struct netlink *nl, uint32_t ifindex, const struct varp_addr *addr,
+			unsigned int plen);
+int netlink_address_delete(struct netlink *nl, uint32_t ifindex, const struct varp_addr *addr,
+			   unsigned int plen);
+
+/* How many filters hang on a clsact qdisc, both directions. */
+int netlink_count_filters(struct netlink *nl, uint32_t ifindex, unsigned int *count);
+
+/* --- For netlink_*.c ---------------------------------------------------------------------------------------------- */
+
+#define NETLINK_BUFFER	32768
+
+struct netlink_request {
+	struct nlmsghdr *nlh;
+	char buf[2048];
+};
+
+/* Starts a message of `type` with a zeroed family header of that length, and returns the header. */
+void *netlink_request_init(struct netlink_request *request, uint16_t type, uint16_t flags,
+			   size_t header_len);
+/* Sends it and hands each answer to `cb` (libmnl's convention; NULL: only the verdict counts). */
+int netlink_talk(struct netlink *nl, struct netlink_request *request,
+		 int (*cb)(const struct nlmsghdr *nlh, void *ctx), void *ctx);
+
+#endif

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * SQLite behind store.h: opening with care, transactions, changes. Reading back is in store_read.c.
+ *
+ * A file that is damaged, of somebody else or of a newer varpd must not be touched. It is therefore judged over a read-only
+ * connection first, and only then opened for writing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store_sql.h"
+
+#define DB_NAME		"varp.db"
+#define LOCK_NAME	"varp.lock"
+
+static const char schema[] =
+	"BEGIN IMMEDIATE;"
+	"CREATE TABLE supernet (snid BLOB NOT NULL PRIMARY KEY, ttl INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE mapping (snid BLOB NOT NULL, vaddr BLOB NOT NULL, raddr BLOB NOT NULL, ttl INTEGER NOT NULL,"
+	" PRIMARY KEY (snid, vaddr)) WITHOUT ROWID;"
+	"PRAGMA application_id=" STORE_STR(STORE_APPLICATION_ID) ";"
+	"PRAGMA user_version=" STORE_STR(STORE_SCHEMA) ";"
+	"COMMIT;";
+
+static const char *const statements[STORE_STATEMENTS] = {
+	[STORE_BEGIN]		= "BEGIN IMMEDIATE",
+	[STORE_COMMIT]		= "COMMIT",
+	[STORE_ROLLBACK]	= "ROLLBACK",
+	[STORE_ADD]		= "INSERT OR REPLACE INTO mapping VALUES (?1, ?2, ?3, ?4)",
+	[STORE_REMOVE]		= "DELETE FROM mapping WHERE snid = ?1 AND vaddr = ?2",
+	[STORE_SERVER_SET]	= "INSERT OR REPLACE INTO supernet VALUES (?1, ?2)",
+	[STORE_SERVER_CLEAR]	= "DELETE FROM supernet WHERE snid = ?1",
+	[STORE_SERVERS]		= "SELECT snid, ttl FROM supernet",
+	[STORE_MAPPINGS]	= "SELECT snid, vaddr, raddr, ttl FROM mapping",
+	[STORE_NEXT]		= "SELECT snid, vaddr, raddr, ttl FROM mapping WHERE (snid, vaddr) > (?1, ?2)"
+				  " AND snid <= ?4 ORDER BY snid, vaddr LIMIT ?3",
+};
+
+/* What SQLite's result means for us, in words. */
+int store_failed(struct store *store, struct varpd_error *error, const char *doing)
+{
+	int code = sqlite3_errcode(store->db) & 0xff;
+	int err = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? -EUCLEAN :
+		  code == SQLITE_FULL ? -ENOSPC :
+		  code == SQLITE_NOMEM ? -ENOMEM :
+		  code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN ? -EACCES : -EIO;
+
+	return varpd_fail(error, err, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
+}
+
+static int pragma_int(sqlite3 *db, const char *pragma, int *out)
+{
+	sqlite3_stmt *stmt;
+	int rc = sqlite3_prepare_v2(db, pragma, -1, &stmt, NULL);
+
+	if (rc == SQLITE_OK) {
+		rc = sqlite3_step(stmt);
+		*out = rc == SQLITE_ROW ? sqlite3_column_int(stmt, 0) : 0;
+		sqlite3_finalize(stmt);
+	}
+	return rc == SQLITE_ROW ? 0 : -EIO;
+}
+
+static int quick_check(struct store *store, struct varpd_error *error)
+{
+	sqlite3_stmt *stmt;
+	int err = 0;
+
+	if (sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK)
+		return store_failed(store, error, "cannot be checked");
+	if (sqlite3_step(stmt) != SQLITE_ROW)
+		err = store_failed(store, error, "cannot be checked");
+	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok"))
+		err = varpd_fail(error, -EUCLEAN, "%s is damaged (%s); restore it from a backup or move it away",
+				 store->path, sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+	return err;
+}
+
+/* Statements that do not compile mean that tables are not as we made them. */
+static int prepare(struct store *store, struct varpd_error *error)
+{
+	for (int i = 0; i < STORE_STATEMENTS; i++)
+		if (sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &store->stmt[i],
+				       NULL) != SQLITE_OK)
+			return varpd_fail(error, -EUCLEAN, "%s is damaged (%s); restore it from a backup or move it away",
+					  store->path, sqlite3_errmsg(store->db));
+	return 0;
+}
+
+static void finalize(struct store *store)
+{
+	for (int i = 0; i < STORE_STATEMENTS; i++) {
+		sqlite3_finalize(store->stmt[i]);
+		store->stmt[i] = NULL;
+	}
+}
+
+/* Is this ours, whole, and of a version we know? *fresh: there is nothing yet. */
+static int judge(struct store *store, bool *fresh, struct varpd_error *error)
+{
+	int application = 0, version = 0, tables = 0, err;
+
+	if (pragma_int(store->db, "SELECT count(*) FROM sqlite_master", &tables) ||
+	    pragma_int(store->db, "PRAGMA application_id", &application) ||
+	    pragma_int(store->db, "PRAGMA user_version", &version)) {
+		err = store_failed(store, error, "cannot be read");
+		if (err != -EUCLEAN)
+			return err;
+		return varpd_fail(error, -EUCLEAN, "%s is damaged (%s); restore it from a backup or move it away",
+				  store->path, sqlite3_errmsg(store->db));
+	}
+	*fresh = !tables && !application && !version;
+	if (*fresh)
+		return 0;
+	if (application != STORE_APPLICATION_ID)
+		return varpd_fail(error, -EUCLEAN, "%s is not varpd's database; move it away", store->path);
+	if (version > STORE_SCHEMA)
+		return varpd_fail(error, -EPROTO, "%s was written by a newer varpd (schema %d, this one knows %d); "
+				  "run that version", store->path, version, STORE_SCHEMA);
+	if (version != STORE_SCHEMA)
+		return varpd_fail(error, -EUCLEAN, "%s has the unknown schema %d; move it away", store->path, version);
+	err = quick_check(store, error);
+	return err ? err : prepare(store, error);
+}
+
+static int inspect(struct store *store, bool *fresh, struct varpd_error *error)
+{
+	char log[sizeof(store->path) + 8];
+	struct stat st;
+	int err;
+
+	if (stat(store->path, &st)) {
+		*fresh = true;
+		return errno == ENOENT ? 0 : varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
+	}
+	/* An empty file alone is what a crash at the first start leaves; SQLite would throw the log beside one away. */
+	snprintf(log, sizeof(log), "%s-wal", store->path);
+	if (!st.st_size && !stat(log, &st) && st.st_size)
+		return varpd_fail(error, -EUCLEAN, "%s is damaged (empty, with a log beside it); restore it from a backup or "
+				  "move both away", store->path);
+	if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+		err = store_failed(store, error, "cannot be opened");
+	else
+		err = judge(store, fresh, error);
+	finalize(store);
+	sqlite3_close(store->db);
+	store->db = NULL;
+	return err;
+}
+
+static int open_for_writing(struct store *store, bool fresh, struct varpd_error *error)
+{
+	/* FULL: a commit is on the disk before it is reported. */
+	static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+				       "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;";
+
+	mode_t mask = umask(0077);	/* who talks to whom is nobody else's business */
+	int rc = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+
+	umask(mask);
+	if (rc != SQLITE_OK)
+		return store_failed(store, error, "cannot be opened");
+	sqlite3_extended_result_codes(store->db, 0);
+	if (sqlite3_exec(store->db, settings, NULL, NULL, NULL) != SQLITE_OK)
+		return store_failed(store, error, "cannot be set up");
+	if (fresh && sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+		return store_failed(store, error, "cannot be created");
+	return prepare(store, error);
+}
+
+static int make_dirs(const char *dir, struct varpd_error *error)
+{
+	char path[512];
+
+	if (snprintf(path, sizeof(path), "%s/", dir) >= (int)sizeof(path))
+		return varpd_fail(error, -ENAMETOOLONG, "state directory's path is too long");
+	for (char *p = path + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0755) && errno != EEXIST)
+			return varpd_fail(error, -errno, "cannot make the directory %s: %s", path, strerror(errno));
+		*p = '/';
+	}
+	return 0;
+}
+
+/* Instances are kept apart by name; two of them may be given one state directory by mistake. */
+static int lock_dir(struct store *store, const char *dir, struct varpd_error *error)
+{
+	char path[512];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, LOCK_NAME);
+	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock < 0)
+		return varpd_fail(error, -errno, "cannot write in the state directory %s: %s", dir, strerror(errno));
+	if (!flock(store->lock, LOCK_EX | LOCK_NB))
+		return 0;
+	err = errno;
+	if (err == EWOULDBLOCK)
+		return varpd_fail(error, -EBUSY, "another varpd uses the state directory %s; give each its own", dir);
+	return varpd_fail(error, -err, "cannot lock %s: %s", path, strerror(err));
+}
+
+int store_open(struct store **out, const char *dir, struct varpd_error *error)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	bool fresh = false;
+	int err;
+
+	if (!store)
+		return varpd_fail(error, -ENOMEM, "out of memory");
+	store->lock = -1;
+	snprintf(store->path, sizeof(store->path), "%s/%s", dir, DB_NAME);
+	err = make_dirs(dir, error);
+	if (!err)
+		err = lock_dir(store, dir, error);
+	if (!err)
+		err = inspect(store, &fresh, error);
+	if (!err)
+		err = open_for_writing(store, fresh, error);
+	if (err) {
+		store_close(store);
+		return err;
+	}
+	*out = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	finalize(store);
+	sqlite3_close(store->db);
+	if (store->lock >= 0)
+		close(store->lock);
+	free(store);
+}
+
+static int run(struct store *store, enum store_statement which, struct varpd_error *error)
+{
+	sqlite3_stmt *stmt = store->stmt[which];
+	int rc = sqlite3_step(stmt);
+
+	sqlite3_reset(stmt);
+	if (rc != SQLITE_DONE)
+		return store_failed(store, error, "cannot be written");
+	return 0;
+}
+
+int store_begin(struct store *store, struct varpd_error *error)
+{
+	return run(store, STORE_BEGIN, error);
+}
+
+int store_commit(struct store *store, struct varpd_error *error)
+{
+	int err = run(store, STORE_COMMIT, error);
+
+	if (err)
+		store_rollback(store);
+	return err;
+}
+
+void store_rollback(struct store *store)
+{
+	/* A full disk may have ended the transaction already. */
+	if (!sqlite3_get_autocommit(store->db))
+		run(store, STORE_ROLLBACK, NULL);
+}
+
+int store_clear(struct store *store, struct varpd_error *error)
+{
+	if (sqlite3_exec(store->db, "DELETE FROM mapping; DELETE FROM supernet;", NULL, NULL, NULL) != SQLITE_OK)
+		return store_failed(store, error, "cannot be written");
+	return 0;
+}
+
+static void bind_blob(sqlite3_stmt *stmt, int index, const void *data, int len)
+{
+	sqlite3_bind_blob(stmt, index, data, len, SQLITE_STATIC);
+}
+
+int store_add(struct store *store, const struct varp_table_entry *entry, struct varpd_error *error)
+{
+	sqlite3_stmt *stmt = store->stmt[STORE_ADD];
+
+	bind_blob(stmt, 1, &entry->key.snid, sizeof(entry->key.snid));
+	bind_blob(stmt, 2, &entry->key.vaddr, sizeof(entry->key.vaddr));
+	bind_blob(stmt, 3, &entry->raddr, sizeof(entry->raddr));
+	sqlite3_bind_int(stmt, 4, entry->ttl_s);
+	return run(store, STORE_ADD, error);
+}
+
+int store_remove(struct store *store, const struct varp_key *key, struct varpd_error *error)
+{
+	sqlite3_stmt *stmt = store->stmt[STORE_REMOVE];
+	int err;
+
+	bind_blob(stmt, 1, &key->snid, sizeof(key->snid));
+	bind_blob(stmt, 2, &key->vaddr, sizeof(key->vaddr));
+	err = run(store, STORE_REMOVE, error);
+	return !err && !sqlite3_changes(store->db) ? -ENOENT : err;
+}
+
+int store_server_set(struct store *store, const struct varp_snid *snid, int32_t ttl_s, struct varpd_error *error)
+{
+	sqlite3_stmt *stmt = store->stmt[STORE_SERVER_SET];
+
+	bind_blob(stmt, 1, snid, sizeof(*snid));
+	sqlite3_bind_int(stmt, 2, ttl_s);
+	return run(store, STORE_SERVER_SET, error);
+}
+
+int store_server_clear(struct store *store, const struct varp_snid *snid, struct varpd_error *error)
+{
+	sqlite3_stmt *stmt = store->stmt[STORE_SERVER_CLEAR];
+	int err;
+
+	bind_blob(stmt, 1, snid, sizeof(*snid));
+	err = run(store, STORE_SERVER_CLEAR, error);
+	return !err && !sqlite3_changes(store->db) ? -ENOENT : err;
+}

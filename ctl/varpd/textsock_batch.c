@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Executing text commands. All complete commands that arrive in one turn of the loop, of whichever connections, become one
+ * transaction of the store (so that a flood of varpd_add costs a few disk flushes, not one each); they are answered in order
+ * after its commit. If that fails, each command of the batch that would have changed something is told so.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients.h"
+#include "textsock_internal.h"
+
+#define OK_LINE "OK\n"
+
+void text_batch_add(struct text_conn *conn, bool too_long)
+{
+	static const char overlong[] = "ERR toolong a command has 255 characters at most\n";
+	struct textsock *textsock = conn->side->textsock;
+	struct text_item *item = &textsock->items[textsock->count];
+	struct varp_command_error error;
+	char line[sizeof(error.text) + 64];
+
+	memset(item, 0, sizeof(*item));
+	if (too_long) {
+		item->refused = strdup(overlong);
+	} else {
+		int err = varp_command_parse(conn->reader.line, conn->reader.len, conn->side->source, &item->command,
+					     &error);
+
+		if (err == -ENODATA)
+			return;
+		if (err) {
+			snprintf(line, sizeof(line), "ERR %s %s\n", error.word, error.text);
+			item->refused = strdup(line);
+		} else {
+			item->change = mappings_is_change(&item->command);
+		}
+	}
+	item->conn = conn;
+	conn->queued++;
+	conn->answer_octets += item->refused ? strlen(item->refused) : sizeof(OK_LINE) - 1;
+	if (!textsock->count++)
+		event_active(textsock->execute, 0, 0);
+}
+
+/* Stages the batch's changes and commits. 0, or the error that all of them share. */
+static int store_changes(struct textsock *textsock, struct varpd_error *error)
+{
+	struct varpd *varpd = textsock->varpd;
+	bool begun = false;
+	int err;
+
+	for (unsigned int i = 0; i < textsock->count; i++) {
+		struct text_item *item = &textsock->items[i];
+
+		if (!item->change || item->refused)
+			continue;
+		if (!begun) {
+			err = mappings_begin(varpd, error);
+			if (err)
+				return err;
+			begun = true;
+		}
+		item->result = mappings_stage(varpd, &item->command, error);
+		if (item->result && item->result != -ENOENT && item->result != -EACCES) {
+			err = item->result;
+			mappings_rollback(varpd);
+			return err;
+		}
+	}
+	return begun ? mappings_commit(varpd, error) : 0;
+}
+
+static int apply(struct varpd *varpd, const struct text_item *item)
+{
+	const struct varp_command *command = &item->command;
+
+	if (item->change)
+		return item->result ? item->result : mappings_apply(varpd, command);
+	if (command->type == VARP_COMMAND_CLIENT_SET)
+		return clients_set(varpd, &command->snid, &command->raddr);
+	return clients_clear(varpd, &command->snid, command->has_raddr ? &command->raddr : NULL);
+}
+
+/* What there was none of, by command. */
+static const char *const missing[] = {
+	[VARP_COMMAND_REMOVE]		= "there is no mapping for this vaddr",
+	[VARP_COMMAND_SERVER_CLEAR]	= "this supernet is not served here",
+	[VARP_COMMAND_CLIENT_CLEAR]	= "this supernet has no such server",
+};
+
+static void answer(struct text_item *item, int result)
+{
+	struct evbuffer *out = item->conn->out;
+
+	if (item->refused)
+		evbuffer_add(out, item->refused, strlen(item->refused));
+	else if (!result)
+		evbuffer_add(out, OK_LINE, sizeof(OK_LINE) - 1);
+	else if (result == -ENOENT && item->command.type < sizeof(missing) / sizeof(missing[0]))
+		evbuffer_add_printf(out, "ERR notfound %s\n", missing[item->command.type]);
+	else if (result == -EACCES)
+		evbuffer_add_printf(out, "ERR credentials no credentials for this supernet (or start varpd with --insecure)\n");
+	else if (result == -ENOMEM)
+		evbuffer_add_printf(out, "ERR memory out of memory\n");
+	else
+		evbuffer_add_printf(out, "ERR failed %s\n", strerror(-result));
+}
+
+void text_batch_run(struct textsock *textsock)
+{
+	unsigned int count = textsock->count;
+	struct varpd_error error;
+	uint64_t suppressed;
+	int failed;
+
+	if (!count)
+		return;
+	failed = store_changes(textsock, &error);
+	if (failed && varpd_log_allowed(&textsock->store_log, 1000, &suppressed))
+		varpd_log(VARPD_LOG_ERROR, "%s; %u commands were refused", error.text, count);
+	for (unsigned int i = 0; i < count; i++) {
+		struct text_item *item = &textsock->items[i];
+
+		if (failed && item->change && !item->refused)
+			evbuffer_add_printf(item->conn->out, "ERR storage %s\n", strerror(-failed));
+		else
+			answer(item, item->refused ? 0 : apply(textsock->varpd, item));
+		free(item->refused);
+	}
+	textsock->count = 0;
+	for (unsigned int i = 0; i < count; i++) {
+		struct text_conn *conn = textsock->items[i].conn;
+
+		if (--conn->queued)
+			continue;
+		conn->answer_octets = 0;
+		text_conn_answered(conn);
+	}
+	varpd_schedule(textsock->varpd);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What textsock.c (listeners and connections) and textsock_batch.c (execution) share. For nobody else.
+ */
+#ifndef VARPD_TEXTSOCK_INTERNAL_H
+#define VARPD_TEXTSOCK_INTERNAL_H
+
+#include <event2/buffer.h>
+#include <event2/listener.h>
+
+#include "log.h"
+#include "mappings.h"
+#include "textsock.h"
+
+#define TEXTSOCK_OUTPUT_MAX	(64 * 1024)	/* octets of answers: above, nothing more is read from the connection */
+#define TEXTSOCK_BATCH_MAX	16384		/* commands in one transaction */
+
+struct textsock_side {
+	struct textsock *textsock;
+	enum varp_command_source source;
+	struct evconnlistener *listener;
+	struct event *resume;			/* accepts again after descriptors ran out */
+	struct text_conn *oldest, *newest;	/* connections by last activity */
+	unsigned int count;
+	struct varpd_log_limit log;
+};
+
+struct text_conn {
+	struct textsock_side *side;
+	struct text_conn *prev, *next;		/* towards older, towards newer */
+	int fd;
+	struct event *read, *write, *deadline;	/* deadline: NULL for the group manager */
+	struct evbuffer *out;
+	struct varp_command_reader reader;
+	unsigned int queued;			/* commands in the batch: not to be freed meanwhile */
+	size_t answer_octets;			/* of the commands in the batch, at least */
+	bool eof;				/* nothing more will come: close once all is answered */
+	bool dead;				/* closed, freed with its last queued command */
+};
+
+struct text_item {
+	struct text_conn *conn;
+	struct varp_command command;
+	int result;		/* of staging */
+	bool change;		/* of the store */
+	char *refused;		/* answer to what could not be parsed; NULL: command is to be executed */
+};
+
+struct textsock {
+	struct varpd *varpd;
+	struct textsock_side manager, client;
+	struct event *execute;
+	struct text_item *items;	/* the batch: commands of one turn of the loop, in the order they came */
+	unsigned int count;
+	struct varpd_log_limit store_log;
+	char buffer[256 * 1024];	/* what is being read, of whichever connection */
+};
+
+/* --- textsock_batch.c --- */
+
+/*
+ * Adds one complete command (reader->line), or the refusal of an overlong one; the caller has seen to it that there is room. The batch
+ * runs at the end of this turn of the loop.
+ */
+void text_batch_add(struct text_conn *conn, bool too_long);
+void text_batch_run(struct textsock *textsock);
+
+/* --- textsock.c --- */
+
+/* All queued commands of the connection have been answered: writes on, reads on, or ends it. */
+void text_conn_answered(struct text_conn *conn);
+
+#endif

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Starting and stopping the daemon's parts in order, reloading, and the engine's timer. Called by main.c.
+ * What the parts do is theirs.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "actions.h"
+#include "apply.h"
+#include "clients.h"
+#include "control_socket.h"
+#include "instance.h"
+#include "log.h"
+#include "mappings.h"
+#include "monitor.h"
+#include "net.h"
+#include "notify.h"
+#include "resolve.h"
+#include "textsock.h"
+#include "varpd.h"
+
+#define RETRY_MS 250	/* first repetition of a request */
+
+uint64_t varpd_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return ts.tv_sec * VARPD_NS_PER_S + ts.tv_nsec;
+}
+
+/* --- The engine's timer --- */
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct varpd *varpd = ctx;
+
+	(void)fd;
+	(void)what;
+	varpd->timer_ns = UINT64_MAX;
+	varp_engine_tick(varpd->engine, varpd_now_ns());
+	varpd_schedule(varpd);
+}
+
+void varpd_schedule(struct varpd *varpd)
+{
+	uint64_t next_ns = varp_engine_next_ns(varpd->engine), now_ns, wait_us;
+	struct timeval wait;
+
+	/* One that is set too early does no harm: it finds nothing due. */
+	if (next_ns >= varpd->timer_ns)
+		return;
+	now_ns = varpd_now_ns();
+	wait_us = next_ns > now_ns ? (next_ns - now_ns + 999) / 1000 : 0;
+	wait = (struct timeval){ wait_us / 1000000, wait_us % 1000000 };
+	if (!event_add(varpd->timer, &wait))
+		varpd->timer_ns = next_ns;
+}
+
+/* --- Signals --- */
+
+static void on_end(evutil_socket_t fd, short what, void *ctx)
+{
+	struct varpd *varpd = ctx;
+
+	(void)what;
+	varpd_log(VARPD_LOG_INFO, "ending on %s", fd == SIGINT ? "SIGINT" : "SIGTERM");
+	event_base_loopbreak(varpd->base);
+}
+
+static void on_hangup(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	varpd_reload(ctx);
+}
+
+static int catch_signals(struct varpd *varpd, struct varpd_error *error)
+{
+	static const struct {
+		int signal;
+		event_callback_fn call;
+	} rows[] = { { SIGTERM, on_end }, { SIGINT, on_end }, { SIGHUP, on_hangup } };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		varpd->signals[i] = evsignal_new(varpd->base, rows[i].signal, rows[i].call, varpd);
+		if (!varpd->signals[i] || event_add(varpd->signals[i], NULL))
+			return varpd_fail(error, -ENOMEM, "cannot catch signals");
+	}
+	return 0;
+}
+
+/* --- Starting: each step is 0 or -errno with the reason --- */
+
+static int start_instance(struct varpd *varpd, struct varpd_error *error)
+{
+	int err = 0;
+
+	if (*varpd->config.netns)
+		err = instance_enter_netns(varpd->config.netns, error);
+	if (!err)
+		err = instance_lock(varpd->config.instance, &varpd->lock, error);
+	if (err)
+		return err;
+	instance_raise_limits();
+	varpd->base = event_base_new();
+	if (!varpd->base)
+		return varpd_fail(error, -EMFILE, "cannot make an event loop: %s", strerror(errno));
+	varpd->timer = evtimer_new(varpd->base, on_timer, varpd);
+	varpd->timer_ns = UINT64_MAX;
+	if (!varpd->timer)
+		return varpd_fail(error, -ENOMEM, "out of memory");
+	return catch_signals(varpd, error);
+}
+
+static int start_engine(struct varpd *varpd, struct varpd_error *error)
+{
+	struct varp_engine_config config = {
+		.insecure = varpd->config.insecure,
+		.varp_port = varpd->config.varp_port,
+		.window_ms = VARPDB_TTL_INITIAL_LOOKUP * 1000,
+		.negative_ttl_ms = varpd->config.negative_ttl_s * 1000,
+		.retry_ms = RETRY_MS,
+		.lookups_max = varpd->config.pending_per_supernet,
+		.emit = actions_emit,
+		.random = actions_random,
+	};
+
+	varpd->monitor = monitor_new();
+	varpd->resolve = resolve_new(varpd_now_ns, config.window_ms * VARPD_NS_PER_MS + VARPD_NS_PER_S);
+	if (!varpd->monitor || !varpd->resolve || actions_new(&varpd->actions, varpd))
+		return varpd_fail(error, -ENOMEM, "out of memory");
+	config.ctx = varpd->actions;
+	varpd->engine = varp_engine_new(&config);
+	return varpd->engine ? 0 : varpd_fail(error, -ENOMEM, "out of memory");
+}
+
+static int start_store(struct varpd *varpd, struct varpd_error *error)
+{
+	int err = store_open(&varpd->store, varpd->config.state_dir, error);
+
+	return err ? err : mappings_load(varpd, error);
+}
+
+static int start_net(struct varpd *varpd, struct varpd_error *error)
+{
+	return net_open(&varpd->net, varpd, error);
+}
+
+static int start_textsock(struct varpd *varpd, struct varpd_error *error)
+{
+	return textsock_open(&varpd->textsock, varpd, error);
+}
+
+static int start_datapath(struct varpd *varpd, struct varpd_error *error)
+{
+	const struct datapath_config config = {
+		.instance = varpd->config.instance,
+		.cache_max = varpd->config.cache_max,
+		.pending_max = varpd->config.pending_max,
+		.pending_per_supernet = varpd->config.pending_per_supernet,
+		.ring_bytes = varpd->config.ring_bytes,
+		.held_bytes_per_supernet = varpd->config.held_bytes,
+		.window_ms = VARPDB_TTL_INITIAL_LOOKUP * 1000,
+	};
+	const struct datapath_ops ops = {
+		.miss = actions_miss,
+		.age = actions_age,
+		.changed = actions_changed,
+		.ctx = varpd->actions,
+	};
+	int err = datapath_open(&varpd->datapath, &config, varpd->base, &ops, error);
+
+	if (!err)
+		clients_adopt(varpd);
+	return err;
+}
+
+static int start_control(struct varpd *varpd, struct varpd_error *error)
+{
+	return control_open(&varpd->control, varpd, error);
+}
+
+/* What may fail for reasons of this host's set-up comes before the datapath, which is the costly step. */
+static int (*const steps[])(struct varpd *varpd, struct varpd_error *error) = {
+	start_instance, start_engine, start_store, start_net, start_textsock, start_datapath, start_control,
+};
+
+int varpd_start(struct varpd *varpd)
+{
+	struct varpd_error error = { "" };
+	int err = 0;
+
+	varpd->started_ns = varpd_now_ns();
+	for (size_t i = 0; !err && i < sizeof(steps) / sizeof(steps[0]); i++)
+		err = steps[i](varpd, &error);
+	if (err) {
+		varpd_log(VARPD_LOG_ERROR, "%s", error.text);
+		varpd_stop(varpd);
+		return err;
+	}
+	apply_config(varpd);
+	varpd_schedule(varpd);
+	return 0;
+}
+
+void varpd_stop(struct varpd *varpd)
+{
+	apply_stop(varpd);
+	control_close(varpd->control);
+	textsock_close(varpd->textsock);
+	net_close(varpd->net);
+	if (varpd->datapath)
+		datapath_close(varpd->datapath);
+	store_close(varpd->store);
+	varp_engine_free(varpd->engine);
+	actions_free(varpd->actions);
+	resolve_free(varpd->resolve);
+	monitor_free(varpd->monitor);
+	for (size_t i = 0; i < sizeof(varpd->signals) / sizeof(varpd->signals[0]); i++)
+		if (varpd->signals[i])
+			event_free(varpd->signals[i]);
+	if (varpd->timer)
+		event_free(varpd->timer);
+	if (varpd->base)
+		event_base_free(varpd->base);
+	if (varpd->lock > 0)
+		instance_unlock(varpd->config.instance, varpd->lock);
+}
+
+/* --- Reloading --- */
+
+void varpd_reload(struct varpd *varpd)
+{
+	struct varpd_config config;
+	char restart[256];
+
+	varpd_notify_reloading();
+	if (config_load(&config, &varpd->overrides)) {
+		varpd_log(VARPD_LOG_ERROR, "configuration was not reloaded: the former one stays in effect");
+	} else {
+		config_reload(&varpd->config, &config, restart, sizeof(restart));
+		config_free(&config);
+		varpd_log_set_level(varpd->config.log_level);
+		varpd_log(VARPD_LOG_INFO, "configuration was reloaded%s%s", *restart ? "; needs a restart to change: " : "",
+			  restart);
+		apply_config(varpd);
+	}
+	varpd_notify_ready("running");
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The engine's frame: life cycle, the clock's tick, the way of a received datagram (decode,
+ * authenticate, dispatch by type), and the way out for everything that the roles emit. Protocol
+ * behaviour is in lookup.c, client.c and server.c.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "state.h"
+
+#define LOG_BURST	10	/* lines at once */
+#define LOG_PER_S	1
+
+/* --- Life cycle --- */
+
+struct varp_engine *varp_engine_new(const struct varp_engine_config *config)
+{
+	struct varp_engine *engine = calloc(1, sizeof(*engine));
+
+	if (!engine)
+		return NULL;
+	engine->table = varp_table_new();
+	if (!engine->table) {
+		free(engine);
+		return NULL;
+	}
+	engine->config = *config;
+	if (!engine->config.retry_ms)	/* a repetition has to be later than what it repeats */
+		engine->config.retry_ms = 1;
+	engine->log.tokens = LOG_BURST;
+	return engine;
+}
+
+static void free_clients(struct varp_engine *engine, bool tell)
+{
+	struct varp_client *client, *next_client;
+	struct varp_lookup *lookup, *next;
+
+	HASH_ITER(hh, engine->clients, client, next_client) {
+		client->has_server = true;	/* keeps it alive while its lookups go */
+		HASH_ITER(hh, client->lookups, lookup, next) {
+			if (tell)
+				varp_lookup_forget(engine, lookup);
+			else
+				varp_lookup_free(engine, lookup);
+		}
+		client->has_server = false;
+		varp_client_drop_if_unused(engine, client);
+	}
+}
+
+void varp_engine_free(struct varp_engine *engine)
+{
+	if (!engine)
+		return;
+	free_clients(engine, false);
+	varp_table_free(engine->table);
+	free(engine);
+}
+
+void varp_engine_reset(struct varp_engine *engine, uint64_t now_ns)
+{
+	(void)now_ns;
+	free_clients(engine, true);
+	varp_table_clear(engine->table);
+}
+
+const struct varp_table *varp_engine_table(const struct varp_engine *engine)
+{
+	return engine->table;
+}
+
+const struct varp_engine_stats *varp_engine_stats(const struct varp_engine *engine)
+{
+	return &engine->stats;
+}
+
+/* --- Time --- */
+
+void varp_engine_tick(struct varp_engine *engine, uint64_t now_ns)
+{
+	struct varp_timer *timer;
+
+	while ((timer = varp_timers_pop(&engine->timers, now_ns)))
+		varp_lookup_due(engine, now_ns, (struct varp_lookup *)timer);
+}
+
+uint64_t varp_engine_next_ns(const struct varp_engine *engine)
+{
+	return varp_timers_next_ns(&engine->timers);
+}
+
+/* --- Messages --- */
+
+#define COUNTER(field)	offsetof(struct varp_engine_stats, field)
+
+/* What happens to a message of each type, and where it is counted (offsets into the statistics). */
+static const struct message_type {
+	size_t sent;
+	void (*handle)(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
+		       uint16_t from_port, const struct varp_msg *msg);
+} message_types[] = {
+	[VARP_MSG_REQUEST] = { COUNTER(requests_sent), varp_server_request },
+	[VARP_MSG_REPLY] = { COUNTER(replies_sent), varp_client_answer },
+	[VARP_MSG_NAK_NOTKNOWN] = { COUNTER(nak_notknown_sent), varp_client_answer },
+	[VARP_MSG_NAK_NOAUTHORITY] = { COUNTER(nak_noauthority_sent), varp_client_answer },
+};
+
+void varp_engine_drop(struct varp_engine *engine, enum varp_drop reason)
+{
+	engine->stats.drops[reason]++;
+}
+
+void varp_engine_receive(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
+			 uint16_t from_port, const uint8_t *data, size_t len)
+{
+	struct varp_msg msg;
+	enum varp_drop reason;
+
+	if (varp_msg_decode(data, len, &msg, &reason) ||
+	    varp_auth_check(engine->config.insecure, &msg, data, &reason)) {
+		varp_engine_drop(engine, reason);
+		return;
+	}
+	message_types[msg.type].handle(engine, now_ns, from, from_port, &msg);
+}
+
+void varp_engine_send(struct varp_engine *engine, const struct varp_msg *msg,
+		      const struct varp_addr *to, uint16_t port)
+{
+	uint8_t data[VARP_MSG_LEN];
+	const struct varp_action action = {
+		.type = VARP_ACTION_SEND,
+		.key.snid = msg->snid,
+		.raddr = *to,
+		.port = port,
+		.data = data,
+		.data_len = sizeof(data),
+	};
+
+	varp_msg_encode(msg, data);
+	varp_auth_sign(engine->config.insecure, data);
+	++*(uint64_t *)((char *)&engine->stats + message_types[msg->type].sent);
+	varp_engine_emit(engine, &action);
+}
+
+/* --- Actions --- */
+
+void varp_engine_emit(struct varp_engine *engine, const struct varp_action *action)
+{
+	engine->config.emit(engine->config.ctx, action);
+}
+
+void varp_engine_notify(struct varp_engine *engine, enum varp_notice_type notice,
+			const struct varp_key *key, const struct varp_addr *raddr,
+			bool authoritative)
+{
+	struct varp_action action = {
+		.type = VARP_ACTION_NOTIFY,
+		.key = *key,
+		.notice = notice,
+		.authoritative = authoritative,
+	};
+
+	if (raddr)
+		action.raddr = *raddr;
+	varp_engine_emit(engine, &action);
+}
+
+static bool take_log_token(struct varp_log_bucket *bucket, uint64_t now_ns)
+{
+	uint64_t earned = now_ns > bucket->refilled_ns
+				  ? (now_ns - bucket->refilled_ns) / VARP_NS_PER_S * LOG_PER_S
+				  : 0;
+
+	if (earned) {
+		bucket->tokens =
+			earned > LOG_BURST - bucket->tokens ? LOG_BURST : bucket->tokens + earned;
+		bucket->refilled_ns += earned / LOG_PER_S * VARP_NS_PER_S;
+	}
+	if (!bucket->tokens) {
+		bucket->suppressed++;
+		return false;
+	}
+	bucket->tokens--;
+	return true;
+}
+
+void varp_engine_log(struct varp_engine *engine, uint64_t now_ns, bool error, const char *format,
+		     ...)
+{
+	char text[384];
+	const struct varp_action action = { .type = VARP_ACTION_LOG, .error = error, .text = text };
+	va_list args;
+	int len;
+
+	if (!take_log_token(&engine->log, now_ns))
+		return;
+	va_start(args, format);
+	len = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (engine->log.suppressed && len > 0 && (size_t)len < sizeof(text))
+		snprintf(text + len, sizeof(text) - len, " (%llu more messages were suppressed)",
+			 (unsigned long long)engine->log.suppressed);
+	engine->log.suppressed = 0;
+	varp_engine_emit(engine, &action);
+}
