@@ -104,6 +104,7 @@ SCENARIO_TESTS	:= $(call test_progs,scenario)
 BPF_TESTS	:= $(call test_progs,bpf)
 FUZZ_TESTS	:= $(call test_progs,fuzz)
 TEST_TOOLS	:= $(patsubst %.c,$(B)/%,$(wildcard tests/daemon/*.c tests/netns/*.c tests/tools/*.c))
+BENCH_TOOLS	:= $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
 E2E_TESTS	:= $(wildcard tests/daemon/test_*.sh tests/netns/test_*.sh)
 EXAMPLES	:= $(patsubst docs/%.c,$(B)/%,$(EXAMPLE_SRC))
 USER_TESTS	:= $(UNIT_TESTS) $(SCENARIO_TESTS) $(FUZZ_TESTS)
@@ -118,7 +119,7 @@ help: ## this list
 	@printf 'Usage: make [TARGET] [B=build] [PREFIX=/usr/local] [DESTDIR=] [V=1]\n\n'
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while IFS='	' read -r t d; do \
-			if [ "$$t" != bench ] || [ -x tests/bench/run ]; then printf '  %-14s %s\n' "$$t" "$$d"; fi; \
+			printf '  %-14s %s\n' "$$t" "$$d"; \
 		done
 
 deps: ## install the packages that build and tests need (Debian, Ubuntu)
@@ -222,9 +223,15 @@ $(TEST_TOOLS): $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libvarp.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(link) $^ $(LIBS_CTL)
 
+$(BENCH_TOOLS): $(B)/%: $(B)/obj/tests/%.o $(B)/libvarp.a
+	$(call msg,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(link) $^ $(LIBS_CTL)
+
+bench-all: all $(BENCH_TOOLS)
 tests-user: $(USER_TESTS)
 tests-all: all $(USER_TESTS) $(BPF_TESTS) $(TEST_TOOLS)
-.PHONY: tests-user tests-all
+.PHONY: tests-user tests-all bench-all
 
 # --- Running ----------------------------------------------------------------------------------------------------------
 
@@ -243,7 +250,7 @@ test: ## run every test that this machine can run
 	$(Q)$(submake) B=$(B)-asan SAN=1 tests-user
 	$(Q)$(submake) B=$(B)-cov COV=1 tests-user
 	$(Q)$(RUN) -j $(NPROC) scripts/check-layers.sh scripts/lint.sh $(USER_TESTS) $(call in_asan,$(USER_TESTS)) \
-		--serial $(BPF_TESTS) $(E2E_TESTS) scripts/coverage.sh
+		--serial scripts/coverage.sh scripts/check-install.sh scripts/check-demo.sh $(BPF_TESTS) $(E2E_TESTS)
 
 test-unit: $(USER_TESTS) ## unit and scenario tests
 	$(Q)$(RUN) -j $(NPROC) $^
@@ -267,11 +274,15 @@ test-kernels: ## BPF and end-to-end tests in the stock 6.1 and 6.12 kernels
 	$(Q)$(submake) tests-all
 	$(Q)B="$(abspath $(B))" tests/kernel/run.sh
 
-bench: ## the benchmark
-	@test -x tests/bench/run || { echo "varp: there is no benchmark yet" >&2; exit 1; }
-	$(Q)scripts/deps.sh build test
-	$(Q)$(submake) all
+bench: ## the benchmark (half an hour; root)
+	$(Q)scripts/deps.sh build bench
+	$(Q)$(submake) bench-all
 	$(Q)B="$(abspath $(B))" tests/bench/run
+
+bench-quick: ## the benchmark in two minutes: does all of it work, and about how fast is it (root)
+	$(Q)scripts/deps.sh build bench
+	$(Q)$(submake) bench-all
+	$(Q)B="$(abspath $(B))" tests/bench/run --quick
 
 check-layers: ## dependencies run one way
 	$(Q)$(RUN) scripts/check-layers.sh
@@ -317,7 +328,7 @@ uninstall: ## remove what install put there; configuration and state stay
 		$(foreach m,$(notdir $(MANS)),$(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(m)))/$(m))
 	$(Q)rm -rf $(D)$(INCLUDEDIR)/varp $(D)$(DOCDIR)
 
-.PHONY: all help deps clean demo test test-unit test-bpf test-e2e test-asan coverage test-kernels bench check-layers lint \
+.PHONY: all help deps clean demo test test-unit test-bpf test-e2e test-asan coverage test-kernels bench bench-quick check-layers lint \
 	install uninstall
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

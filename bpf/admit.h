@@ -74,8 +74,8 @@ static __always_inline int admit(struct __sk_buff *skb, struct job *job)
 		return verdict;
 	if (!addr_is_unicast(&job->in.key.vaddr))
 		return VARP_DROP_MULTICAST;
-	if ((job->in.l4_proto == IPPROTO_UDP || (job->in.v6 && ip6_is_extension(job->in.l4_proto))) &&
-	    carries_varp(skb, &job->in))
+	if ((job->in.l4_proto == IPPROTO_UDP ||
+	     (job->in.v6 && ip6_is_extension(job->in.l4_proto))) && carries_varp(skb, &job->in))
 		return VARP_DROP_LOOP;
 	key_set_snid(&job->in.key, &job->dev->snid);
 	job->now = bpf_ktime_get_boot_ns();

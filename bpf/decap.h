@@ -57,7 +57,9 @@ static __noinline int node_absent(const struct varp_key *key)
 	struct varp_key joined = {};
 
 	key_set_snid(&joined, &key->snid);
-	return bpf_map_lookup_elem(&varp_local, &joined) ? VARP_DROP_NOT_LOCAL : VARP_DROP_NOT_JOINED;
+	if (bpf_map_lookup_elem(&varp_local, &joined))
+		return VARP_DROP_NOT_LOCAL;
+	return VARP_DROP_NOT_JOINED;
 }
 
 static __always_inline int arrival_find_node(struct arrival *a)

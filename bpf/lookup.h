@@ -79,9 +79,10 @@ static __always_inline int miss_renew(struct __sk_buff *skb, struct job *job,
 				      struct varp_supernet *sn, struct varp_pending *p,
 				      __u64 deadline)
 {
+	__u64 next = job->now + window_ns;
 	int err;
 
-	if (__sync_val_compare_and_swap(&p->deadline_ns, deadline, job->now + window_ns) != deadline)
+	if (__sync_val_compare_and_swap(&p->deadline_ns, deadline, next) != deadline)
 		return miss_open(skb, job, sn, p);
 	p->state = VARP_PENDING_LOOKUP;
 	p->held = 1;

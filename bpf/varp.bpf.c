@@ -36,7 +36,7 @@ int varp_encap(struct __sk_buff *skb)
 		job.stats->counters[VARP_COUNTER_HITS]++;
 		return encap(skb, &job, &mapping->raddr, mapping->mtu);
 	}
-	/* Second, though a local node wins: varpd keeps local nodes out of the cache, and a hit should cost one lookup. */
+	/* Local nodes win, but varpd keeps them out of the cache: a hit need not look here first. */
 	local = bpf_map_lookup_elem(&varp_local, &job.in.key);
 	if (local)
 		return deliver_local(skb, &job, local);

@@ -150,7 +150,8 @@ int varp_engine_lookup(struct varp_engine *engine, uint64_t now_ns, const struct
 	if (err)
 		return err;
 	varp_engine_notify(engine, VARP_NOTICE_MISS, key, NULL, false);
-	if (here || !can_ask(engine, now_ns, &key->snid))
+	/* An application may send to any address; a message may not name each of them. */
+	if (here || !varp_addr_is_unicast(&key->vaddr) || !can_ask(engine, now_ns, &key->snid))
 		varp_lookup_notknown(engine, now_ns, lookup);
 	else
 		varp_lookup_start(engine, now_ns, lookup);
@@ -319,7 +320,8 @@ static void refresh(struct varp_engine *engine, uint64_t now_ns, const struct va
 	uint32_t ttl_s;
 	bool here = varp_server_find(engine, key, &entry, &ttl_s);
 
-	if (!here && !varp_engine_client_get(engine, &key->snid, NULL))
+	if (!here && (!varp_engine_client_get(engine, &key->snid, NULL) ||
+		      !varp_addr_is_unicast(&key->vaddr)))
 		return;
 	if (!entry && varp_lookup_take(engine, key, VARP_LOOKUP_REFRESH, &lookup))
 		return;

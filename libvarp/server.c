@@ -51,6 +51,10 @@ void varp_server_request(struct varp_engine *engine, uint64_t now_ns, const stru
 	const struct varp_table_entry *entry = NULL;
 	struct varp_msg answer = *msg;
 
+	if (!from_port) {	/* RFC 768: the sender has no port to be answered at */
+		varp_engine_drop(engine, VARP_DROP_VARP_FIELD);
+		return;
+	}
 	engine->stats.requests_received++;
 	if (!varp_server_find(engine, &key, &entry, &answer.ttl_s)) {
 		log_noauthority(engine, now_ns, &key.snid, from);

@@ -20,10 +20,9 @@
 #include "varpdb_conn.h"
 #include "varpdb_internal.h"
 
-#define LOOKUP_WAIT_MS 10 /* a lookup never waits for the network, only for varpd's turn */
+#define LOOKUP_WAIT_MS		10	/* for varpd, never for the network */
 #define REGISTER_WAIT_MS	100
-#define UNANSWERED_MAX 16 /* questions a daemon that stands still is given before we ask no more \
-			   */
+#define UNANSWERED_MAX		16	/* questions left to a varpd that stands still */
 
 enum { STREAM_USER, STREAM_MONITOR, STREAM_COUNT };
 

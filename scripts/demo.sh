@@ -16,8 +16,7 @@ if [ "$(id -u)" != 0 ]; then
 	exec sudo B="$B" "$0" "$@"
 fi
 
-PATH=$B:$PATH:/usr/sbin:/sbin
-bpftool=$(scripts/find-bpftool.sh)
+PATH=$B:$(dirname "$(scripts/find-bpftool.sh)"):$PATH:/usr/sbin:/sbin
 snid=0x2500
 hosts="demo-a demo-b demo-s"
 pids=()
@@ -118,10 +117,13 @@ for h in $hosts; do
 done
 
 step "The group manager tells the server who lives where (text socket, TCP 2500)"
-printf 'varpd_server_set %s\nvarpd_add %s 10.1.0.1 192.0.2.1\nvarpd_add %s 10.1.0.2 192.0.2.2\n' $snid $snid $snid |
-	tee >(sed "s/^/  ${dim}> /; s/\$/$off/" >&2) |
-	nsenter --net=/run/netns/demo-s -- timeout 10 nc -N 127.0.0.1 2500 >"$dir/answers" || fail "no answer from the text socket"
-sleep 0.1
+commands="varpd_server_set $snid
+varpd_add $snid 10.1.0.1 192.0.2.1
+varpd_add $snid 10.1.0.2 192.0.2.2"
+echo "  ${dim}demo-s\$ nc -N 127.0.0.1 2500$off"
+indent <<<"$commands"
+nsenter --net=/run/netns/demo-s -- timeout 10 nc -N 127.0.0.1 2500 <<<"$commands" >"$dir/answers" ||
+	fail "no answer from the text socket"
 indent <"$dir/answers"
 [ "$(grep -c '^OK$' "$dir/answers")" = 3 ] || fail "the server refused a command"
 
@@ -138,7 +140,7 @@ step "What a has learnt"
 run varpctl -i demo-a cache show || fail "cannot show the cache"
 varpctl -i demo-a -j cache get $snid 10.1.0.2 | tr -d ' \n' | grep -q '"raddr":"192.0.2.2"' ||
 	fail "the cache does not show that 10.1.0.2 lives at 192.0.2.2"
-run "$bpftool" map dump pinned "$(find /sys/fs/bpf/varp/demo-a -name varp_cache | head -n 1)" || fail "the pinned map is not there"
+run bpftool map dump pinned "$(find /sys/fs/bpf/varp/demo-a -name varp_cache | head -n 1)" || fail "the pinned map is not there"
 
 step "Its counters"
 run varpctl -i demo-a stats || fail "cannot show the counters"

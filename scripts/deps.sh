@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Installs the packages that are missing for the named sets: build, demo, test, kernels. Called by `make deps`, `make demo`,
+# Installs the packages that are missing for the named sets: build, demo, test, bench, kernels. Called by `make deps`, `make demo`,
 # `make test` and `make test-kernels`. Says and does nothing, and needs no network, when everything is there. Debian 12 and
 # newer, Ubuntu 22.04 and newer; elsewhere it lists what is wanted.
 # Usage: deps.sh SET...
@@ -22,12 +22,16 @@ packages() {
 		echo libcmocka-dev gcovr shellcheck tcpdump tshark iperf3 sockperf socat jq ethtool procps
 		echo python3 python3-scapy sqlite3 mandoc util-linux
 		;;
+	bench)
+		packages demo
+		echo iperf3 sockperf ethtool procps util-linux python3 gnuplot-nox\|gnuplot wireguard-tools
+		;;
 	kernels)
 		echo qemu-system-x86 busybox-static kmod file xz-utils debian-archive-keyring
 		echo python3-argcomplete python3-pkg-resources python3-requests
 		;;
 	*)
-		echo "deps.sh: unknown set '$1' (build, demo, test, kernels)" >&2
+		echo "deps.sh: unknown set '$1' (build, demo, test, bench, kernels)" >&2
 		exit 1
 		;;
 	esac

@@ -220,14 +220,12 @@ underlay_mtu() {
 # --- varpd -------------------------------------------------------------------------------------------------------------
 
 declare -A VARPD_PID=()
-declare -A INSTANCE_OF=()
 
 # varpd_run HOST [ARGUMENT...]: starts it and does not wait
 varpd_run() {
 	local host=$1
 	shift
 	mkdir -p "$TMP/state-$host"
-	INSTANCE_OF[$host]=$PREFIX-$host
 	"$VARPD" -i "$PREFIX-$host" --netns "$PREFIX-$host" --state-dir "$TMP/state-$host" --insecure "$@" \
 		>>"$TMP/varpd-$host.log" 2>&1 </dev/null &
 	VARPD_PID[$host]=$!
@@ -246,10 +244,13 @@ varpd_dead() { ! varpd_alive "$1"; }
 varpd_stop() {
 	local pid=${VARPD_PID[$1]:-} rc
 	[ -n "$pid" ] || return 0
-	kill "-${2:-TERM}" "$pid" 2>/dev/null
-	wait_for 10 varpd_dead "$1" || kill -9 "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-	rc=$?
+	{
+		# bash has something to say about a child that was killed
+		kill "-${2:-TERM}" "$pid"
+		wait_for 10 varpd_dead "$1" || kill -9 "$pid"
+		wait "$pid"
+		rc=$?
+	} 2>/dev/null
 	unset "VARPD_PID[$1]"
 	return $rc
 }
@@ -378,11 +379,13 @@ fields() {
 clean_up() {
 	local rc=$? key
 	trap - EXIT
-	for key in "${!BG_PID[@]}"; do kill -9 "${BG_PID[$key]}" 2>/dev/null; done
-	for key in "${!VARPD_PID[@]}"; do kill -9 "${VARPD_PID[$key]}" 2>/dev/null; done
-	wait 2>/dev/null
+	# bash says "Killed" for each
+	exec 2>/dev/null
+	for key in "${!BG_PID[@]}"; do kill -9 "${BG_PID[$key]}"; done
+	for key in "${!VARPD_PID[@]}"; do kill -9 "${VARPD_PID[$key]}"; done
+	wait
 	for key in "${NAMESPACES[@]}"; do ip netns del "$key" 2>/dev/null; done
-	for key in "${INSTANCE_OF[@]}"; do rm -rf "/sys/fs/bpf/varp/$key" "/run/varp/$key"; done
+	rm -rf /sys/fs/bpf/varp/"$PREFIX"-* /run/varp/"$PREFIX"-*
 	if [ -n "${KEEP:-}" ]; then diag "left behind: $TMP"; else rm -rf "$TMP"; fi
 	exit "$rc"
 }

@@ -65,12 +65,10 @@ static void cache_row(struct ctl_table *table, const json_t *entry)
 	char ttl[CTL_NUMBER_LEN];
 
 	ctl_table_add(table, (const char *[]){
-				     ctl_text(entry, "snid", "?"),
-				     ctl_text(entry, "vaddr", "?"),
-				     ctl_text(entry, "state", "?"),
-				     ctl_text(entry, "raddr", "-"),
-				     ttl_text(entry, ttl),
-			     });
+		ctl_text(entry, "snid", "?"), ctl_text(entry, "vaddr", "?"),
+		ctl_text(entry, "state", "?"), ctl_text(entry, "raddr", "-"),
+		ttl_text(entry, ttl),
+	});
 }
 
 static void cache_entry(const json_t *entry, void *ctx)
@@ -108,10 +106,7 @@ static enum control_status show(struct ctl *ctl, const char *command, char **wor
 		return status;
 	}
 	status = ctl_stream(ctl, command, args, entry, listing);
-	/*
-	 * A document that was cut off is left without its end: no reader shall take it for the
-	 * whole.
-	 */
+	/* A document that was cut off is left without its end, lest it is taken for the whole. */
 	if (ctl->json && !status)
 		ctl_json_array_end(&listing->array);
 	ctl_table_end(&listing->table);

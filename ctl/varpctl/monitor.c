@@ -256,7 +256,8 @@ static enum control_status watch(struct monitor *monitor)
 		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			return ctl_fail(CONTROL_FAILED, "cannot wait for events: %s",
 					strerror(errno));
-		if (fds[1].revents)
+		/* The events that led to an answer come before it; an error shows again above. */
+		if (fds[1].revents && !print_events(monitor))
 			print_answers(monitor);
 		if (fds[2].revents)
 			read_terminal(monitor);

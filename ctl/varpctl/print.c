@@ -161,7 +161,7 @@ void ctl_json_array_add(struct ctl_json_array *array, const json_t *value)
 		putchar(',');
 	if (!array->ctl->pretty) {
 		fputs(text ? text : "null", stdout);
-	} else {
+	} else if (text) {
 		char *save = NULL;
 
 		/*

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One handler for each type of action, in a table. The engine must not be called from within these, but the datapath may have
- * something to report while it carries one out (a packet queued meanwhile is another miss): such reports wait in a short queue
- * until the engine has returned.
+ * One handler for each type of action, in a table. The engine must not be called from within these,
+ * but the datapath may have something to report while it carries one out (a packet queued meanwhile
+ * is another miss): such reports wait in a short queue until the engine has returned.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,9 +16,10 @@
 #include "net.h"
 #include "resolve.h"
 
-#define QUEUE_MAX	1024	/* a report that finds it full is made again: by the next packet, by the next sweep */
+#define QUEUE_MAX 1024	/* a report that is lost comes again with the next packet or sweep */
 
-/* A supernet without a node here of which the cache has entries all the same, since a program asked for them. */
+/* A supernet without a node here of which the cache has entries all the same, since a program asked
+ * for them. */
 struct foreign {
 	struct varp_snid snid;
 	UT_hash_handle hh;
@@ -105,7 +106,8 @@ void actions_changed(void *ctx, const char *event, const char *dev, const struct
 {
 	struct actions *actions = ctx;
 
-	monitor_publish(actions->varpd->monitor, &(struct monitor_event){ .event = event, .key = node, .dev = dev });
+	monitor_publish(actions->varpd->monitor,
+			&(struct monitor_event){.event = event, .key = node, .dev = dev});
 }
 
 static void run_queue(evutil_socket_t fd, short what, void *ctx)
@@ -141,10 +143,11 @@ static void do_resolved(struct actions *actions, const struct varp_action *actio
 
 	note_foreign(actions, &action->key.snid);
 	actions->resolved_ttl_s = action->ttl_s;
-	err = datapath_resolved(actions->varpd->datapath, &action->key, &action->raddr, action->ttl_s,
-				action->deadline_ns);
+	err = datapath_resolved(actions->varpd->datapath, &action->key, &action->raddr,
+				action->ttl_s, action->deadline_ns);
 	if (err && varpd_log_allowed(&limit, 5000, &suppressed))
-		varpd_log(VARPD_LOG_ERROR, "cannot write a mapping to the cache: %s", strerror(-err));
+		varpd_log(VARPD_LOG_ERROR, "cannot write a mapping to the cache: %s",
+			  strerror(-err));
 }
 
 static void do_notknown(struct actions *actions, const struct varp_action *action)
@@ -162,13 +165,15 @@ static void do_forget(struct actions *actions, const struct varp_action *action)
 	datapath_forget(actions->varpd->datapath, &action->key);
 }
 
-/* Comes for each of perhaps a million mappings that the group manager adds: no system call where nothing can be cached. */
+/* Comes for each of perhaps a million mappings that the group manager adds: no system call where
+ * nothing can be cached. */
 static void do_remove(struct actions *actions, const struct varp_action *action)
 {
 	struct foreign *foreign = NULL;
 
 	if (!datapath_has_supernet(actions->varpd->datapath, &action->key.snid)) {
-		HASH_FIND(hh, actions->foreign, &action->key.snid, sizeof(action->key.snid), foreign);
+		HASH_FIND(hh, actions->foreign, &action->key.snid, sizeof(action->key.snid),
+			  foreign);
 		if (!foreign)
 			return;
 	}
@@ -203,10 +208,12 @@ static void do_notify(struct actions *actions, const struct varp_action *action)
 	if (action->authoritative)
 		return;
 	if (action->notice == VARP_NOTICE_HIT)
-		resolve_outcome(varpd->resolve, &action->key, RESOLVE_HIT, &action->raddr, actions->resolved_ttl_s);
+		resolve_outcome(varpd->resolve, &action->key, RESOLVE_HIT, &action->raddr,
+				actions->resolved_ttl_s);
 	else if (action->notice == VARP_NOTICE_NOTKNOWN)
 		resolve_outcome(varpd->resolve, &action->key, RESOLVE_NOTKNOWN, NULL, 0);
-	else if (action->notice == VARP_NOTICE_EXPIRE && varp_addr_is_zero(&action->raddr))	/* else a cache entry's end */
+	else if (action->notice == VARP_NOTICE_EXPIRE &&
+		 varp_addr_is_zero(&action->raddr)) /* else a cache entry's end */
 		resolve_outcome(varpd->resolve, &action->key, RESOLVE_EXPIRED, NULL, 0);
 }
 
@@ -242,7 +249,8 @@ uint64_t actions_random(void *ctx)
 	uint64_t value;
 
 	(void)ctx;
-	/* Up to 256 octets are never interrupted once the kernel's pool is ready, which it is when userland runs daemons. */
+	/* Up to 256 octets are never interrupted once the kernel's pool is ready, which it is when
+	 * userland runs daemons. */
 	if (getrandom(&value, sizeof(value), 0) != sizeof(value))
 		abort();
 	return value;

@@ -14,23 +14,27 @@
 
 #define RETRY_S 5
 
-static int apply_underlay(struct varpd *varpd, const struct config_entry *entry, struct varpd_error *error)
+static int apply_underlay(struct varpd *varpd, const struct config_entry *entry,
+			  struct varpd_error *error)
 {
 	return datapath_attach(varpd->datapath, entry->name, error);
 }
 
-static int apply_client(struct varpd *varpd, const struct config_entry *entry, struct varpd_error *error)
+static int apply_client(struct varpd *varpd, const struct config_entry *entry,
+			struct varpd_error *error)
 {
 	int err = clients_set(varpd, &entry->snid, &entry->server);
 
 	if (err == -EACCES)
-		varpd_fail(error, err, "no credentials for this supernet (or start with --insecure)");
+		varpd_fail(error, err,
+			   "no credentials for this supernet (or start with --insecure)");
 	else if (err)
 		varpd_fail(error, err, "cannot set the server: %s", strerror(-err));
 	return err;
 }
 
-static int apply_node(struct varpd *varpd, const struct config_entry *entry, struct varpd_error *error)
+static int apply_node(struct varpd *varpd, const struct config_entry *entry,
+		      struct varpd_error *error)
 {
 	bool has_server = !varp_addr_is_zero(&entry->server);
 	struct datapath_join join = {
@@ -44,7 +48,8 @@ static int apply_node(struct varpd *varpd, const struct config_entry *entry, str
 	};
 	struct datapath_node node;
 	const char *warning;
-	int err = nodes_join(varpd, &join, has_server ? &entry->server : NULL, &node, &warning, error);
+	int err = nodes_join(varpd, &join, has_server ? &entry->server : NULL, &node, &warning,
+			     error);
 
 	if (err == -EEXIST && has_server)
 		return apply_client(varpd, entry, error);
@@ -53,12 +58,15 @@ static int apply_node(struct varpd *varpd, const struct config_entry *entry, str
 	return err;
 }
 
-static int apply_server(struct varpd *varpd, const struct config_entry *entry, struct varpd_error *error)
+static int apply_server(struct varpd *varpd, const struct config_entry *entry,
+			struct varpd_error *error)
 {
-	struct varp_command command = { .type = VARP_COMMAND_SERVER_SET, .snid = entry->snid, .ttl_s = entry->ttl_s };
+	struct varp_command command = {
+		.type = VARP_COMMAND_SERVER_SET, .snid = entry->snid, .ttl_s = entry->ttl_s};
 	int32_t ttl_s;
 
-	if (varp_table_serves(varp_engine_table(varpd->engine), &entry->snid, &ttl_s) && ttl_s == entry->ttl_s)
+	if (varp_table_serves(varp_engine_table(varpd->engine), &entry->snid, &ttl_s) &&
+	    ttl_s == entry->ttl_s)
 		return 0;
 	return mappings_change(varpd, &command, error);
 }
@@ -100,9 +108,9 @@ static unsigned int apply_entries(struct varpd *varpd, bool first)
 			if (entry->applied)
 				continue;
 			failures++;
-			varpd_log(first ? VARPD_LOG_ERROR : VARPD_LOG_DEBUG, "%s:%u: [%s %s]: %s%s", config->file,
-				  entry->line, config_section_name(entry->section), entry->name, error.text,
-				  first ? "; trying again" : "");
+			varpd_log(first ? VARPD_LOG_ERROR : VARPD_LOG_DEBUG, "%s:%u: [%s %s]: %s%s",
+				  config->file, entry->line, config_section_name(entry->section),
+				  entry->name, error.text, first ? "; trying again" : "");
 		}
 	varpd_schedule(varpd);
 	return failures;
@@ -116,7 +124,8 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	if (!apply_entries(varpd, false)) {
 		event_del(varpd->retry);
-		varpd_log(VARPD_LOG_INFO, "all sections of %s are in effect now", varpd->config.file);
+		varpd_log(VARPD_LOG_INFO, "all sections of %s are in effect now",
+			  varpd->config.file);
 	}
 }
 

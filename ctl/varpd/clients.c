@@ -41,14 +41,18 @@ static void adopt(const struct varp_supernet *supernet, void *ctx)
 
 	if (!supernet->has_server)
 		return;
-	err = varp_engine_client_set(varpd->engine, varpd_now_ns(), &supernet->snid, &supernet->server);
+	err = varp_engine_client_set(varpd->engine, varpd_now_ns(), &supernet->snid,
+				     &supernet->server);
 	varp_snid_format(&supernet->snid, snid);
 	varp_addr_format(&supernet->server, server);
 	if (err == -EACCES)
-		varpd_log(VARPD_LOG_ERROR, "no credentials for supernet %s: its server %s is not asked (or start with --insecure)",
+		varpd_log(VARPD_LOG_ERROR,
+			  "no credentials for supernet %s: its server %s is not asked (or start "
+			  "with --insecure)",
 			  snid, server);
 	else if (err)
-		varpd_log(VARPD_LOG_ERROR, "supernet %s: cannot adopt its server %s: %s", snid, server, strerror(-err));
+		varpd_log(VARPD_LOG_ERROR, "supernet %s: cannot adopt its server %s: %s", snid,
+			  server, strerror(-err));
 }
 
 void clients_adopt(struct varpd *varpd)

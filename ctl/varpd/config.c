@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The keys of the configuration: one row each, with type, limits, place in memory and help. Reading the file is in
- * config_file.c, which calls config_keys_set(); nothing here knows of files or of the rest of the daemon.
+ * The keys of the configuration: one row each, with type, limits, place in memory and help. Reading
+ * the file is in config_file.c, which calls config_keys_set(); nothing here knows of files or of
+ * the rest of the daemon.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,40 +22,41 @@
 const struct config_key config_keys[] = {
 	{ CONFIG_VARPD, "netns", CONFIG_TEXT, 0, 0, VARPD(netns), 0, "NS", "",
 	  "work in this network namespace: a name under /run/netns or a path" },
-	{ CONFIG_VARPD, "state-dir", CONFIG_TEXT, 0, 0, VARPD(state_dir), 0, "DIR", "/var/lib/varp/NAME",
-	  "where the server's mappings are kept" },
+	{ CONFIG_VARPD, "state-dir", CONFIG_TEXT, 0, 0, VARPD(state_dir), 0, "DIR",
+	  "/var/lib/varp/NAME", "where the server's mappings are kept" },
 	{ CONFIG_VARPD, "insecure", CONFIG_BOOL, 0, 0, VARPD(insecure), 0, "", "no",
 	  "accept and send unauthenticated VARP messages" },
 	{ CONFIG_VARPD, "varp-port", CONFIG_UINT, 1, 65535, VARPD(varp_port), 0, "PORT", "2500",
 	  "UDP port of VARP messages, here and at servers" },
-	{ CONFIG_VARPD, "grp-mgr-listen", CONFIG_ENDPOINT, 0, 0, VARPD(grp_mgr_listen), 0, "ADDR:PORT",
-	  "127.0.0.1:2500", "group manager's text socket, or none" },
-	{ CONFIG_VARPD, "grp-clt-listen", CONFIG_ENDPOINT, 0, 0, VARPD(grp_clt_listen), 0, "ADDR:PORT",
-	  "127.0.0.1:2501", "group client's text socket, or none" },
-	{ CONFIG_VARPD, "max-connections", CONFIG_UINT, 1, 65536, VARPD(max_connections), CONFIG_LIVE, "N", "4096",
-	  "connections to each text socket; beyond, the longest idle one is closed" },
+	{ CONFIG_VARPD, "grp-mgr-listen", CONFIG_ENDPOINT, 0, 0, VARPD(grp_mgr_listen), 0,
+	  "ADDR:PORT", "127.0.0.1:2500", "group manager's text socket, or none" },
+	{ CONFIG_VARPD, "grp-clt-listen", CONFIG_ENDPOINT, 0, 0, VARPD(grp_clt_listen), 0,
+	  "ADDR:PORT", "127.0.0.1:2501", "group client's text socket, or none" },
+	{ CONFIG_VARPD, "max-connections", CONFIG_UINT, 1, 65536, VARPD(max_connections), CONFIG_LIVE,
+	  "N", "4096", "connections to each text socket; beyond, the longest idle one is closed" },
 	{ CONFIG_VARPD, "negative-ttl", CONFIG_UINT, 1, 3600, VARPD(negative_ttl_s), 0, "S", "5",
 	  "seconds for which a negative answer is cached" },
 	{ CONFIG_VARPD, "cache-max", CONFIG_UINT, 1024, 16 * MIB, VARPD(cache_max), 0, "N", "65536",
 	  "mappings that the cache holds" },
-	{ CONFIG_VARPD, "pending-max", CONFIG_UINT, 64, 4 * MIB, VARPD(pending_max), 0, "N", "65536",
-	  "open and negatively answered lookups of all supernets together" },
-	{ CONFIG_VARPD, "pending-per-supernet", CONFIG_UINT, 16, 4 * MIB, VARPD(pending_per_supernet), 0, "N", "8192",
-	  "open and negatively answered lookups of one supernet" },
-	{ CONFIG_VARPD, "held-bytes", CONFIG_UINT, 65536, 1024 * MIB, VARPD(held_bytes), 0, "N", "8388608",
-	  "octets of packets that wait for answers, for one supernet" },
-	{ CONFIG_VARPD, "ring-bytes", CONFIG_UINT, 262144, 256 * MIB, VARPD(ring_bytes), CONFIG_POWER_OF_TWO, "N",
-	  "4194304", "size of the ring buffer from the kernel, a power of two" },
-	{ CONFIG_VARPD, "log-level", CONFIG_LEVEL, 0, 0, VARPD(log_level), CONFIG_LIVE, "LEVEL", "info",
-	  "error, warning, info or debug" },
+	{ CONFIG_VARPD, "pending-max", CONFIG_UINT, 64, 4 * MIB, VARPD(pending_max), 0, "N",
+	  "65536", "open and negatively answered lookups of all supernets together" },
+	{ CONFIG_VARPD, "pending-per-supernet", CONFIG_UINT, 16, 4 * MIB, VARPD(pending_per_supernet),
+	  0, "N", "8192", "open and negatively answered lookups of one supernet" },
+	{ CONFIG_VARPD, "held-bytes", CONFIG_UINT, 65536, 1024 * MIB, VARPD(held_bytes), 0, "N",
+	  "8388608", "octets of packets that wait for answers, for one supernet" },
+	{ CONFIG_VARPD, "ring-bytes", CONFIG_UINT, 262144, 256 * MIB, VARPD(ring_bytes), CONFIG_POWER_OF_TWO,
+	  "N", "4194304", "size of the ring buffer from the kernel, a power of two" },
+	{ CONFIG_VARPD, "log-level", CONFIG_LEVEL, 0, 0, VARPD(log_level), CONFIG_LIVE, "LEVEL",
+	  "info", "error, warning, info or debug" },
 
 	{ CONFIG_NODE, "snid", CONFIG_SNID, 0, 0, ENTRY(snid), CONFIG_REQUIRED, "SNID", NULL,
 	  "supernet to join" },
-	{ CONFIG_NODE, "vaddr", CONFIG_PREFIX, 0, 0, ENTRY(vaddr), CONFIG_REQUIRED, "VADDR/LEN", NULL,
-	  "address of this host in the supernet, and its network's length" },
+	{ CONFIG_NODE, "vaddr", CONFIG_PREFIX, 0, 0, ENTRY(vaddr), CONFIG_REQUIRED, "VADDR/LEN",
+	  NULL, "address of this host in the supernet, and its network's length" },
 	{ CONFIG_NODE, "server", CONFIG_ADDR, 0, 0, ENTRY(server), 0, "ADDR", NULL,
 	  "VARP server of the supernet" },
-	{ CONFIG_NODE, "channel", CONFIG_CHID, 0, 0, ENTRY(chid), 0, "CHID", NULL, "channel of the supernet" },
+	{ CONFIG_NODE, "channel", CONFIG_CHID, 0, 0, ENTRY(chid), 0, "CHID", NULL,
+	  "channel of the supernet" },
 	{ CONFIG_NODE, "dev", CONFIG_TEXT, 0, 0, ENTRY(dev), 0, "DEV", NULL,
 	  "name of the node device; the first free of sn0, sn1 ... if not given" },
 	{ CONFIG_NODE, "netns", CONFIG_TEXT, 0, 0, ENTRY(netns), 0, "NS", NULL,
@@ -86,7 +88,8 @@ static int set_bool(const char *value, bool *out, struct varpd_error *error)
 	return varpd_fail(error, -EINVAL, "'%s' is neither yes nor no", value);
 }
 
-static int set_uint(const struct config_key *key, const char *value, uint32_t *out, struct varpd_error *error)
+static int set_uint(const struct config_key *key, const char *value, uint32_t *out,
+		    struct varpd_error *error)
 {
 	unsigned long long number;
 
@@ -94,7 +97,8 @@ static int set_uint(const struct config_key *key, const char *value, uint32_t *o
 		return varpd_fail(error, -EINVAL, "'%s' is not a number", value);
 	number = strtoull(value, NULL, 10);
 	if (number < key->min || number > key->max)
-		return varpd_fail(error, -EINVAL, "%s is not within %u to %u", value, key->min, key->max);
+		return varpd_fail(error, -EINVAL, "%s is not within %u to %u", value, key->min,
+				  key->max);
 	if ((key->flags & CONFIG_POWER_OF_TWO) && (number & (number - 1)))
 		return varpd_fail(error, -EINVAL, "%s is not a power of two", value);
 	*out = number;
@@ -110,7 +114,9 @@ static int set_endpoint(const char *value, struct config_endpoint *out, struct v
 	if (!strcmp(value, "none"))
 		return 0;
 	if (evutil_parse_sockaddr_port(value, (struct sockaddr *)&out->addr, &len))
-		return varpd_fail(error, -EINVAL, "'%s' is not ADDR:PORT (an IPv6 address stands in brackets)", value);
+		return varpd_fail(error, -EINVAL,
+				  "'%s' is not ADDR:PORT (an IPv6 address stands in brackets)",
+				  value);
 	port = out->addr.ss_family == AF_INET ? ((struct sockaddr_in *)&out->addr)->sin_port
 					      : ((struct sockaddr_in6 *)&out->addr)->sin6_port;
 	if (!port)
@@ -119,28 +125,33 @@ static int set_endpoint(const char *value, struct config_endpoint *out, struct v
 	return 0;
 }
 
-static int set_text(const struct config_key *key, const char *value, char *out, struct varpd_error *error)
+static int set_text(const struct config_key *key, const char *value, char *out,
+		    struct varpd_error *error)
 {
 	if (!*value)
 		return varpd_fail(error, -EINVAL, "value is empty");
 	if (strlen(value) >= key->size)
-		return varpd_fail(error, -EINVAL, "value is longer than %zu characters", key->size - 1);
+		return varpd_fail(error, -EINVAL, "value is longer than %zu characters",
+				  key->size - 1);
 	memset(out, 0, key->size);
 	strcpy(out, value);
 	return 0;
 }
 
-static int set_address(const struct config_key *key, const char *value, void *out, struct varpd_error *error)
+static int set_address(const struct config_key *key, const char *value, void *out,
+		       struct varpd_error *error)
 {
 	struct config_entry *entry;
 
 	if (key->type == CONFIG_ADDR) {
 		if (varp_addr_parse(value, out) || varp_addr_is_zero(out))
-			return varpd_fail(error, -EINVAL, "'%s' is not an IPv4 or IPv6 address", value);
+			return varpd_fail(error, -EINVAL, "'%s' is not an IPv4 or IPv6 address",
+					  value);
 		return 0;
 	}
 	entry = (struct config_entry *)((char *)out - key->offset);
-	if (varp_prefix_parse(value, &entry->vaddr, &entry->plen) || !varp_addr_is_unicast(&entry->vaddr))
+	if (varp_prefix_parse(value, &entry->vaddr, &entry->plen) ||
+	    !varp_addr_is_unicast(&entry->vaddr))
 		return varpd_fail(error, -EINVAL, "'%s' is not VADDR/LEN", value);
 	return 0;
 }
@@ -150,12 +161,14 @@ static int set_level(const char *value, uint32_t *out, struct varpd_error *error
 	enum varpd_log_level level;
 
 	if (varpd_log_level_parse(value, &level))
-		return varpd_fail(error, -EINVAL, "'%s' is not one of error, warning, info, debug", value);
+		return varpd_fail(error, -EINVAL, "'%s' is not one of error, warning, info, debug",
+				  value);
 	*out = level;
 	return 0;
 }
 
-int config_keys_set(const struct config_key *key, void *object, const char *value, struct varpd_error *error)
+int config_keys_set(const struct config_key *key, void *object, const char *value,
+		    struct varpd_error *error)
 {
 	void *out = (char *)object + key->offset;
 
@@ -174,15 +187,20 @@ int config_keys_set(const struct config_key *key, void *object, const char *valu
 	case CONFIG_PREFIX:
 		return set_address(key, value, out, error);
 	case CONFIG_SNID:
-		return varp_snid_parse(value, out) ?
-		       varpd_fail(error, -EINVAL, "'%s' is not 0x and 1 to 20 hex digits", value) : 0;
+		return varp_snid_parse(value, out)
+			       ? varpd_fail(error, -EINVAL, "'%s' is not 0x and 1 to 20 hex digits",
+					    value)
+			       : 0;
 	case CONFIG_CHID:
-		return varp_chid_parse(value, out) ?
-		       varpd_fail(error, -EINVAL, "'%s' is not 0x and 1 to 12 hex digits", value) : 0;
+		return varp_chid_parse(value, out)
+			       ? varpd_fail(error, -EINVAL, "'%s' is not 0x and 1 to 12 hex digits",
+					    value)
+			       : 0;
 	case CONFIG_TTL:
-		return varp_ttl_parse(value, out) ?
-		       varpd_fail(error, -EINVAL, "'%s' is not within %d to %d", value, VARPDB_TTL_MIN,
-				  VARPDB_TTL_MAX) : 0;
+		return varp_ttl_parse(value, out)
+			       ? varpd_fail(error, -EINVAL, "'%s' is not within %d to %d", value,
+					    VARPDB_TTL_MIN, VARPDB_TTL_MAX)
+			       : 0;
 	}
 	return -EINVAL;
 }
@@ -195,7 +213,8 @@ const struct config_key *config_keys_find(enum config_section section, const cha
 	return NULL;
 }
 
-void config_reload(struct varpd_config *to, struct varpd_config *from, char *restart, size_t restart_len)
+void config_reload(struct varpd_config *to, struct varpd_config *from, char *restart,
+		   size_t restart_len)
 {
 	struct config_entry *entries = to->entries;
 
@@ -211,7 +230,8 @@ void config_reload(struct varpd_config *to, struct varpd_config *from, char *res
 		} else {
 			size_t used = strlen(restart);
 
-			snprintf(restart + used, restart_len - used, "%s%s", used ? ", " : "", key->name);
+			snprintf(restart + used, restart_len - used, "%s%s", used ? ", " : "",
+				 key->name);
 		}
 	}
 	to->entries = from->entries;
@@ -236,7 +256,8 @@ void config_print_keys(FILE *out)
 		const struct config_key *key = &config_keys[i];
 
 		fprintf(out, "%s\t%s\t%s\t%s\t%s\n", config_section_name(key->section), key->name,
-			key->type == CONFIG_BOOL ? "yes|no" : key->argument, key->def ? key->def : "", key->help);
+			key->type == CONFIG_BOOL ? "yes|no" : key->argument,
+			key->def ? key->def : "", key->help);
 	}
 }
 

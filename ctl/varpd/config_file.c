@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reads the configuration file (INI, by inih) and puts defaults, file and command line together. Called by main.c at
- * start, for --check and on SIGHUP. What the keys mean is in config.c.
+ * Reads the configuration file (INI, by inih) and puts defaults, file and command line together.
+ * Called by main.c at start, for --check and on SIGHUP. What the keys mean is in config.c.
  */
 #include <errno.h>
 #include <ini.h>
@@ -72,10 +72,10 @@ static void end_section(struct reader *reader)
 		return;
 	entry = last_entry(reader);
 	for (unsigned int i = 0; i < config_key_count; i++)
-		if (config_keys[i].section == entry->section && (config_keys[i].flags & CONFIG_REQUIRED) &&
-		    !(entry->given & (1u << i)))
-			complain(reader, entry->line, "[%s %s] lacks '%s'", sections[entry->section].name, entry->name,
-				 config_keys[i].name);
+		if (config_keys[i].section == entry->section &&
+		    (config_keys[i].flags & CONFIG_REQUIRED) && !(entry->given & (1u << i)))
+			complain(reader, entry->line, "[%s %s] lacks '%s'",
+				 sections[entry->section].name, entry->name, config_keys[i].name);
 }
 
 static struct config_entry *add_entry(struct varpd_config *config)
@@ -98,17 +98,20 @@ static void start_entry(struct reader *reader, enum config_section section, cons
 	struct varp_snid snid = { { 0 } };
 
 	for (unsigned int i = 0; i < reader->config->entry_count; i++)
-		if (reader->config->entries[i].section == section && !strcmp(reader->config->entries[i].name, name)) {
-			complain(reader, reader->line, "[%s %s] is there already, in line %u", sections[section].name,
-				 name, reader->config->entries[i].line);
+		if (reader->config->entries[i].section == section &&
+		    !strcmp(reader->config->entries[i].name, name)) {
+			complain(reader, reader->line, "[%s %s] is there already, in line %u",
+				 sections[section].name, name, reader->config->entries[i].line);
 			return;
 		}
 	if (section == CONFIG_UNDERLAY && strlen(name) >= VARP_IFNAME_LEN) {
 		complain(reader, reader->line, "'%s' is too long for an interface's name", name);
 		return;
 	}
-	if ((section == CONFIG_CLIENT || section == CONFIG_SERVER) && varp_snid_parse(name, &snid)) {
-		complain(reader, reader->line, "'%s' is not a SnId (0x and 1 to 20 hex digits)", name);
+	if ((section == CONFIG_CLIENT || section == CONFIG_SERVER) &&
+	    varp_snid_parse(name, &snid)) {
+		complain(reader, reader->line, "'%s' is not a SnId (0x and 1 to 20 hex digits)",
+			 name);
 		return;
 	}
 	entry = add_entry(reader->config);
@@ -139,8 +142,10 @@ static void start_section(struct reader *reader, char *title)
 		section++;
 	if (section == CONFIG_SECTIONS) {
 		complain(reader, reader->line, "unknown section [%s]", word ? word : "");
-	} else if (sections[section].named != (name != NULL) || (name && strtok_r(NULL, " \t", &save))) {
-		complain(reader, reader->line, "section is written [%s%s]", word, sections[section].named ? " NAME" : "");
+	} else if (sections[section].named != (name != NULL) ||
+		   (name && strtok_r(NULL, " \t", &save))) {
+		complain(reader, reader->line, "section is written [%s%s]", word,
+			 sections[section].named ? " NAME" : "");
 	} else if (name && strlen(name) >= CONFIG_NAME_LEN) {
 		complain(reader, reader->line, "name of the section is too long");
 	} else if (section == CONFIG_VARPD) {
@@ -152,8 +157,9 @@ static void start_section(struct reader *reader, char *title)
 }
 
 /*
- * inih's reader. It counts lines, because inih does not tell handlers where they are; sees sections that have no keys,
- * for which inih calls nobody; and takes leading blanks away, which inih would take for a continued value.
+ * inih's reader. It counts lines, because inih does not tell handlers where they are; sees sections
+ * that have no keys, for which inih calls nobody; and takes leading blanks away, which inih would
+ * take for a continued value.
  */
 static char *read_line(char *out, int size, void *stream)
 {
@@ -202,7 +208,8 @@ static int handle_key(void *user, const char *inih_section, const char *name, co
 	section = reader->in_varpd ? CONFIG_VARPD : last_entry(reader)->section;
 	key = config_keys_find(section, name);
 	if (!key) {
-		complain(reader, reader->line, "unknown key '%s' in [%s]", name, sections[section].name);
+		complain(reader, reader->line, "unknown key '%s' in [%s]", name,
+			 sections[section].name);
 		return 0;
 	}
 	given = reader->in_varpd ? &config->given : &last_entry(reader)->given;
@@ -212,7 +219,8 @@ static int handle_key(void *user, const char *inih_section, const char *name, co
 		return 0;
 	}
 	*given |= bit;
-	if (config_keys_set(key, reader->in_varpd ? (void *)config : last_entry(reader), value, &error)) {
+	if (config_keys_set(key, reader->in_varpd ? (void *)config : last_entry(reader), value,
+			    &error)) {
 		complain(reader, reader->line, "%s: %s", name, error.text);
 		return 0;
 	}
@@ -255,14 +263,16 @@ static int set_defaults(struct varpd_config *config, const struct config_overrid
 		    config_keys[i].offset != offsetof(struct varpd_config, state_dir) &&
 		    config_keys_set(&config_keys[i], config, config_keys[i].def, NULL))
 			return -EINVAL;
-	snprintf(config->state_dir, sizeof(config->state_dir), "/var/lib/varp/%s", config->instance);
+	snprintf(config->state_dir, sizeof(config->state_dir), "/var/lib/varp/%s",
+		 config->instance);
 	config->file_given = overrides->file;
 	if (overrides->file)
 		n = snprintf(config->file, sizeof(config->file), "%s", overrides->file);
 	else if (!strcmp(config->instance, "default"))
 		n = snprintf(config->file, sizeof(config->file), "%s", CONFIG_FILE);
 	else
-		n = snprintf(config->file, sizeof(config->file), "/etc/varp/varpd-%s.conf", config->instance);
+		n = snprintf(config->file, sizeof(config->file), "/etc/varp/varpd-%s.conf",
+			     config->instance);
 	if (n >= (int)sizeof(config->file)) {
 		varpd_log(VARPD_LOG_ERROR, "path of the configuration file is too long");
 		return -ENAMETOOLONG;
@@ -278,7 +288,8 @@ int config_load(struct varpd_config *out, const struct config_overrides *overrid
 	if (!err)
 		err = read_file(out);
 	for (unsigned int i = 0; i < overrides->count; i++) {
-		const struct config_key *key = config_keys_find(CONFIG_VARPD, overrides->set[i].key);
+		const struct config_key *key =
+			config_keys_find(CONFIG_VARPD, overrides->set[i].key);
 
 		if (config_keys_set(key, out, overrides->set[i].value, &error)) {
 			varpd_log(VARPD_LOG_ERROR, "--%s: %s", key->name, error.text);
@@ -300,8 +311,10 @@ void config_free(struct varpd_config *config)
 int config_check_instance(const char *name, struct varpd_error *error)
 {
 	if (!*name || *name == '-' || strlen(name) > CONFIG_INSTANCE_MAX ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(name))
-		return varpd_fail(error, -EINVAL, "instance '%s': 1 to %d letters, digits, - and _ are allowed", name,
-				  CONFIG_INSTANCE_MAX);
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
+		    strlen(name))
+		return varpd_fail(error, -EINVAL,
+				  "instance '%s': 1 to %d letters, digits, - and _ are allowed",
+				  name, CONFIG_INSTANCE_MAX);
 	return 0;
 }

@@ -57,7 +57,8 @@ static const char *text_of(struct control_args *args, const char *name, bool req
 			refuse(args, "argument '%s' is missing", name);
 		return NULL;
 	}
-	if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value)) {
+	if (!json_is_string(value) ||
+	    strlen(json_string_value(value)) != json_string_length(value)) {
 		refuse(args, "argument '%s' is not a string", name);
 		return NULL;
 	}
@@ -86,7 +87,8 @@ bool control_arg_chid(struct control_args *args, const char *name, struct varp_c
 	return true;
 }
 
-bool control_arg_addr(struct control_args *args, const char *name, bool required, struct varp_addr *addr)
+bool control_arg_addr(struct control_args *args, const char *name, bool required,
+		      struct varp_addr *addr)
 {
 	const char *text = text_of(args, name, required);
 
@@ -104,7 +106,8 @@ bool control_arg_vaddr(struct control_args *args, bool required, struct varp_add
 	if (!control_arg_addr(args, "vaddr", required, vaddr))
 		return false;
 	if (!varp_addr_is_unicast(vaddr))
-		return refuse(args, "%s cannot be the address of a node", varp_addr_format(vaddr, text));
+		return refuse(args, "%s cannot be the address of a node",
+			      varp_addr_format(vaddr, text));
 	return true;
 }
 
@@ -113,22 +116,24 @@ bool control_arg_key(struct control_args *args, struct varp_key *key)
 	struct varp_snid snid;
 	struct varp_addr vaddr;
 
-	if (!control_arg_snid(args, CONTROL_REQUIRED, &snid) || !control_arg_vaddr(args, CONTROL_REQUIRED, &vaddr))
+	if (!control_arg_snid(args, CONTROL_REQUIRED, &snid) ||
+	    !control_arg_vaddr(args, CONTROL_REQUIRED, &vaddr))
 		return false;
 	*key = varp_key_make(&snid, &vaddr);
 	return true;
 }
 
-bool control_arg_int(struct control_args *args, const char *name, bool required, json_int_t min, json_int_t max,
-		     json_int_t *value)
+bool control_arg_int(struct control_args *args, const char *name, bool required, json_int_t min,
+		     json_int_t max, json_int_t *value)
 {
 	json_t *json = json_object_get(args->json, name);
 
 	if (!json || json_is_null(json))
 		return required ? refuse(args, "argument '%s' is missing", name) : false;
-	if (!json_is_integer(json) || json_integer_value(json) < min || json_integer_value(json) > max)
-		return refuse(args, "argument '%s' is not a number within %lld to %lld", name, (long long)min,
-			      (long long)max);
+	if (!json_is_integer(json) || json_integer_value(json) < min ||
+	    json_integer_value(json) > max)
+		return refuse(args, "argument '%s' is not a number within %lld to %lld", name,
+			      (long long)min, (long long)max);
 	*value = json_integer_value(json);
 	return true;
 }
@@ -142,7 +147,8 @@ bool control_arg_bool(struct control_args *args, const char *name)
 	return json_is_true(json);
 }
 
-const char *control_arg_text(struct control_args *args, const char *name, bool required, size_t max_len)
+const char *control_arg_text(struct control_args *args, const char *name, bool required,
+			     size_t max_len)
 {
 	const char *text = text_of(args, name, required);
 
@@ -171,7 +177,8 @@ json_t *control_json_addr(const struct varp_addr *addr)
 {
 	char text[VARP_ADDR_TEXT];
 
-	return addr && !varp_addr_is_zero(addr) ? json_string(varp_addr_format(addr, text)) : json_null();
+	return addr && !varp_addr_is_zero(addr) ? json_string(varp_addr_format(addr, text))
+						: json_null();
 }
 
 int control_status_of(int err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * cache_show, cache_get, cache_flush, db_show: varpdb's entries and the server's mappings. Listings are made piece by piece as
- * the peer reads them.
+ * cache_show, cache_get, cache_flush, db_show: varpdb's entries and the server's mappings. Listings
+ * are made piece by piece as the peer reads them.
  */
 #include <string.h>
 
@@ -29,9 +29,13 @@ json_t *control_json_ttl(uint64_t deadline_ns, uint64_t now_ns)
 
 static json_t *entry_json(const struct datapath_entry *entry, uint64_t now_ns)
 {
-	return json_pack("{s:o, s:o, s:s, s:o, s:o}", "snid", control_json_snid(&entry->key.snid),
-			 "vaddr", control_json_addr(&entry->key.vaddr), "state", state_names[entry->state],
-			 "raddr", control_json_addr(entry->state == DATAPATH_RESOLVED ? &entry->raddr : NULL),
+	const struct varp_addr *raddr = entry->state == DATAPATH_RESOLVED ? &entry->raddr : NULL;
+
+	return json_pack("{s:o, s:o, s:s, s:o, s:o}",
+			 "snid", control_json_snid(&entry->key.snid),
+			 "vaddr", control_json_addr(&entry->key.vaddr),
+			 "state", state_names[entry->state],
+			 "raddr", control_json_addr(raddr),
 			 "ttl_s", control_json_ttl(entry->deadline_ns, now_ns));
 }
 
@@ -40,8 +44,8 @@ static bool more_cache(struct control_conn *conn)
 	struct datapath_entry entries[PIECE];
 	unsigned int count;
 	uint64_t now_ns = varpd_now_ns();
-	int err = datapath_next(conn->varpd->datapath, &conn->cursor, conn->one_supernet ? &conn->snid : NULL, entries,
-				PIECE, &count);
+	int err = datapath_next(conn->varpd->datapath, &conn->cursor,
+				conn->one_supernet ? &conn->snid : NULL, entries, PIECE, &count);
 
 	if (err || !count)
 		return false;
@@ -99,10 +103,22 @@ int control_do_cache_flush(struct control_conn *conn, struct control_args *args,
 		varpd_fail(error, 0, "cannot flush the cache: %s", strerror(-count));
 		return CONTROL_FAILED;
 	}
-	varp_engine_flush(varpd->engine, varpd_now_ns(), has_snid ? &snid : NULL, has_vaddr ? &vaddr : NULL);
+	varp_engine_flush(varpd->engine, varpd_now_ns(), has_snid ? &snid : NULL,
+			  has_vaddr ? &vaddr : NULL);
 	varpd_schedule(varpd);
 	*result = json_pack("{s:i}", "flushed", count);
 	return CONTROL_OK;
+}
+
+static json_t *mapping_json(const struct varp_table_entry *entry)
+{
+	bool always = entry->ttl_s == VARPDB_TTL_ALWAYS;
+
+	return json_pack("{s:o, s:o, s:o, s:o}",
+			 "snid", control_json_snid(&entry->key.snid),
+			 "vaddr", control_json_addr(&entry->key.vaddr),
+			 "raddr", control_json_addr(&entry->raddr),
+			 "ttl_s", always ? json_null() : json_integer(entry->ttl_s));
 }
 
 static bool more_db(struct control_conn *conn)
@@ -111,26 +127,22 @@ static bool more_db(struct control_conn *conn)
 	struct varpd_error error;
 	unsigned int count;
 
-	if (store_next(conn->varpd->store, conn->one_supernet ? &conn->snid : NULL, conn->started ? &conn->after : NULL,
-		       entries, PIECE, &count, &error)) {
+	if (store_next(conn->varpd->store, conn->one_supernet ? &conn->snid : NULL,
+		       conn->started ? &conn->after : NULL, entries, PIECE, &count, &error)) {
 		varpd_log(VARPD_LOG_ERROR, "%s", error.text);
 		return false;
 	}
 	if (!count)
 		return false;
 	for (unsigned int i = 0; i < count; i++)
-		control_write_json(conn, json_pack("{s:o, s:o, s:o, s:o}",
-						   "snid", control_json_snid(&entries[i].key.snid),
-						   "vaddr", control_json_addr(&entries[i].key.vaddr),
-						   "raddr", control_json_addr(&entries[i].raddr),
-						   "ttl_s", entries[i].ttl_s == VARPDB_TTL_ALWAYS ?
-							    json_null() : json_integer(entries[i].ttl_s)));
+		control_write_json(conn, mapping_json(&entries[i]));
 	conn->after = entries[count - 1].key;
 	conn->started = true;
 	return true;
 }
 
-int control_do_db_show(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_db_show(struct control_conn *conn, struct control_args *args, json_t **result,
+		       struct varpd_error *error)
 {
 	(void)result;
 	(void)error;

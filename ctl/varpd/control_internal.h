@@ -58,7 +58,10 @@ struct control_conn {
 void control_write(struct control_conn *conn, const char *line, size_t len);
 void control_write_json(struct control_conn *conn, json_t *json);	/* steals the reference */
 size_t control_pending(const struct control_conn *conn);		/* octets not yet taken by the peer */
-/* Ends CONTROL_WAITING. result is stolen, error may be NULL with CONTROL_OK. */
+/* An answer's line. result is stolen, error may be NULL with CONTROL_OK. */
+void control_reply(struct control_conn *conn, int status, json_t *result,
+		   const struct varpd_error *error);
+/* Ends CONTROL_WAITING. */
 void control_answer(struct control_conn *conn, int status, json_t *result, const struct varpd_error *error);
 void control_stream(struct control_conn *conn, bool (*more)(struct control_conn *conn));	/* begins CONTROL_STREAMING */
 void control_watch(struct control_conn *conn);		/* begins CONTROL_WATCHING */
@@ -103,7 +106,8 @@ struct control_command {
 	const char *args;	/* names, separated by blanks */
 	control_handler *handler;
 };
-const struct control_command *control_find_command(const char *name);	/* control_table.c */
+/* control_table.c: one request, without its line break. */
+void control_execute(struct control_conn *conn, const char *line, size_t len);
 
 control_handler control_do_attach, control_do_detach, control_do_join, control_do_leave;	/* control_node.c */
 control_handler control_do_status;								/* control_status.c */

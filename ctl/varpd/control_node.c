@@ -6,7 +6,8 @@
 #include "control_internal.h"
 #include "nodes.h"
 
-int control_do_attach(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_attach(struct control_conn *conn, struct control_args *args, json_t **result,
+		      struct varpd_error *error)
 {
 	const char *dev = control_arg_text(args, "dev", CONTROL_REQUIRED, VARP_IFNAME_LEN - 1);
 
@@ -16,7 +17,8 @@ int control_do_attach(struct control_conn *conn, struct control_args *args, json
 	return control_status_of(datapath_attach(conn->varpd->datapath, dev, error));
 }
 
-int control_do_detach(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_detach(struct control_conn *conn, struct control_args *args, json_t **result,
+		      struct varpd_error *error)
 {
 	const char *dev = control_arg_text(args, "dev", CONTROL_REQUIRED, VARP_IFNAME_LEN - 1);
 
@@ -29,14 +31,20 @@ int control_do_detach(struct control_conn *conn, struct control_args *args, json
 json_t *control_json_node(const struct datapath_node *node)
 {
 	return json_pack("{s:o, s:o, s:o, s:i, s:s, s:s?, s:s?, s:o, s:o, s:i}",
-			 "snid", control_json_snid(&node->key.snid), "chid", control_json_chid(&node->chid),
-			 "vaddr", control_json_addr(&node->key.vaddr), "prefix_len", (int)node->plen, "dev", node->dev,
-			 "netns", *node->netns ? node->netns : NULL, "underlay", *node->underlay ? node->underlay : NULL,
-			 "raddr4", control_json_addr(&node->raddr4), "raddr6", control_json_addr(&node->raddr6),
+			 "snid", control_json_snid(&node->key.snid),
+			 "chid", control_json_chid(&node->chid),
+			 "vaddr", control_json_addr(&node->key.vaddr),
+			 "prefix_len", (int)node->plen,
+			 "dev", node->dev,
+			 "netns", *node->netns ? node->netns : NULL,
+			 "underlay", *node->underlay ? node->underlay : NULL,
+			 "raddr4", control_json_addr(&node->raddr4),
+			 "raddr6", control_json_addr(&node->raddr6),
 			 "mtu", (int)node->mtu);
 }
 
-int control_do_join(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_join(struct control_conn *conn, struct control_args *args, json_t **result,
+		    struct varpd_error *error)
 {
 	struct datapath_join join = { .plen = 0 };
 	struct datapath_node node;
@@ -48,7 +56,8 @@ int control_do_join(struct control_conn *conn, struct control_args *args, json_t
 
 	control_arg_snid(args, CONTROL_REQUIRED, &join.snid);
 	if (control_arg_vaddr(args, CONTROL_REQUIRED, &join.vaddr))
-		control_arg_int(args, "plen", CONTROL_REQUIRED, 0, varp_addr_is_v4(&join.vaddr) ? 32 : 128, &plen);
+		control_arg_int(args, "plen", CONTROL_REQUIRED, 0,
+				varp_addr_is_v4(&join.vaddr) ? 32 : 128, &plen);
 	has_server = control_arg_addr(args, "server", CONTROL_OPTIONAL, &server);
 	control_arg_chid(args, "channel", &join.chid);
 	join.dev = control_arg_text(args, "dev", CONTROL_OPTIONAL, VARP_IFNAME_LEN - 1);
@@ -66,7 +75,8 @@ int control_do_join(struct control_conn *conn, struct control_args *args, json_t
 	return CONTROL_OK;
 }
 
-int control_do_leave(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_leave(struct control_conn *conn, struct control_args *args, json_t **result,
+		     struct varpd_error *error)
 {
 	struct varp_snid snid;
 	struct varp_addr vaddr;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Connections of the control socket: lines in, lines out. A request is only taken when its predecessor has been answered and the
- * peer has read; so no peer makes the daemon hold more than one request and CONTROL_OUTPUT_MAX of answers.
+ * Connections of the control socket: lines in, lines out. A request is only taken when its
+ * predecessor has been answered and the peer has read; so no peer makes the daemon hold more than
+ * one request and CONTROL_OUTPUT_MAX of answers.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -18,7 +19,7 @@
 #include "log.h"
 
 #define CONNECTIONS_MAX	512
-#define STALL_S		30	/* a peer that takes no answers for so long is given up; watchers lose events instead */
+#define STALL_S		30	/* without taking answers: given up; watchers lose events */
 #define LOW_WATER	(16 * 1024)
 
 struct control {
@@ -98,18 +99,22 @@ void control_write_json(struct control_conn *conn, json_t *json)
 	free(text);
 }
 
-static void write_answer(struct control_conn *conn, int status, json_t *result, const struct varpd_error *error)
+void control_reply(struct control_conn *conn, int status, json_t *result,
+		   const struct varpd_error *error)
 {
 	if (status == CONTROL_OK)
-		control_write_json(conn, json_pack("{s:b, s:o}", "ok", 1, "result", result ? result : json_null()));
+		control_write_json(conn, json_pack("{s:b, s:o}", "ok", 1,
+						   "result", result ? result : json_null()));
 	else
-		control_write_json(conn, json_pack("{s:b, s:i, s:s}", "ok", 0, "status", status, "error", error->text));
+		control_write_json(conn, json_pack("{s:b, s:i, s:s}", "ok", 0, "status", status,
+						   "error", error->text));
 }
 
-void control_answer(struct control_conn *conn, int status, json_t *result, const struct varpd_error *error)
+void control_answer(struct control_conn *conn, int status, json_t *result,
+		    const struct varpd_error *error)
 {
 	end_waiting(conn);
-	write_answer(conn, status, result, error);
+	control_reply(conn, status, result, error);
 	conn->state = CONTROL_IDLE;
 	event_active(conn->kick, 0, 0);
 }
@@ -121,7 +126,8 @@ static void write_stream_begin(struct control_conn *conn)
 
 static void pump(struct control_conn *conn)
 {
-	while (!conn->dead && conn->state == CONTROL_STREAMING && control_pending(conn) < CONTROL_OUTPUT_MAX) {
+	while (!conn->dead && conn->state == CONTROL_STREAMING &&
+	       control_pending(conn) < CONTROL_OUTPUT_MAX) {
 		if (conn->more(conn))
 			continue;
 		conn->state = CONTROL_IDLE;
@@ -148,35 +154,6 @@ void control_watch(struct control_conn *conn)
 
 /* --- Requests --- */
 
-static void execute(struct control_conn *conn, const char *line, size_t len)
-{
-	struct varpd_error error = { "" };
-	const struct control_command *command;
-	struct control_args args = { .error = &error };
-	json_error_t parse;
-	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &parse);
-	json_t *result = NULL;
-	const char *name = json_string_value(json_object_get(request, "command"));
-	int status = CONTROL_FAILED;
-
-	command = name ? control_find_command(name) : NULL;
-	if (!request)
-		varpd_fail(&error, 0, "request is not JSON: %.100s", parse.text);
-	else if (!command)
-		varpd_fail(&error, 0, "unknown command '%.40s'", name ? name : "");
-	if (command) {
-		args.json = json_object_get(request, "args");
-		control_args_check(&args, command->args);
-		if (!args.bad)
-			status = command->handler(conn, &args, &result, &error);
-		varpd_log(VARPD_LOG_DEBUG, "control: %s by pid %d of user %u: %s", command->name, (int)conn->pid,
-			  (unsigned int)conn->uid, status > 0 ? error.text : "done");
-	}
-	if (status != CONTROL_LATER)
-		write_answer(conn, status, result, &error);
-	json_decref(request);
-}
-
 static void take_requests(struct control_conn *conn)
 {
 	struct evbuffer *in = bufferevent_get_input(conn->bev);
@@ -184,10 +161,11 @@ static void take_requests(struct control_conn *conn)
 	size_t len;
 	char *line;
 
-	while (!conn->dead && conn->state == CONTROL_IDLE && control_pending(conn) < CONTROL_OUTPUT_MAX) {
+	while (!conn->dead && conn->state == CONTROL_IDLE &&
+	       control_pending(conn) < CONTROL_OUTPUT_MAX) {
 		line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 		if (!line && evbuffer_get_length(in) >= CONTROL_REQUEST_MAX) {
-			write_answer(conn, CONTROL_FAILED, NULL, &too_long);
+			control_reply(conn, CONTROL_FAILED, NULL, &too_long);
 			evbuffer_drain(in, evbuffer_get_length(in));
 			bufferevent_disable(conn->bev, EV_READ);
 			conn->eof = true;
@@ -195,7 +173,7 @@ static void take_requests(struct control_conn *conn)
 		if (!line)
 			break;
 		if (len)
-			execute(conn, line, len);
+			control_execute(conn, line, len);
 		free(line);
 		pump(conn);
 	}
@@ -221,7 +199,8 @@ static void on_read(struct bufferevent *bev, void *ctx)
 
 	/* A watcher has nothing more to say; what it sends must not pile up. */
 	if (conn->state == CONTROL_WATCHING)
-		evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
+		evbuffer_drain(bufferevent_get_input(bev),
+			       evbuffer_get_length(bufferevent_get_input(bev)));
 	else
 		take_requests(conn);
 }
@@ -230,7 +209,8 @@ static void tell_lost(struct control_conn *conn)
 {
 	if (!conn->lost)
 		return;
-	control_write_json(conn, json_pack("{s:s, s:I}", "event", "lost", "count", (json_int_t)conn->lost));
+	control_write_json(conn, json_pack("{s:s, s:I}", "event", "lost",
+					   "count", (json_int_t)conn->lost));
 	conn->lost = 0;
 }
 
@@ -263,11 +243,13 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
 
 /* --- Listener --- */
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr, int len, void *ctx)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
+		      int len, void *ctx)
 {
 	static const struct timeval stall = { .tv_sec = STALL_S };
 	struct control *control = ctx;
-	struct control_conn *conn = control->count < CONNECTIONS_MAX ? calloc(1, sizeof(*conn)) : NULL;
+	struct control_conn *conn =
+		control->count < CONNECTIONS_MAX ? calloc(1, sizeof(*conn)) : NULL;
 	struct ucred peer = { .pid = -1, .uid = -1 };
 	socklen_t peer_len = sizeof(peer);
 
@@ -319,7 +301,8 @@ static void on_accept_error(struct evconnlistener *listener, void *ctx)
 	evconnlistener_disable(listener);
 	event_add(control->resume, &pause);
 	if (varpd_log_allowed(&control->log, 10000, &suppressed))
-		varpd_log(VARPD_LOG_WARNING, "cannot accept control connections: %s", strerror(err));
+		varpd_log(VARPD_LOG_WARNING, "cannot accept control connections: %s",
+			  strerror(err));
 }
 
 static int listen_at(struct control *control, struct varpd_error *error)
@@ -328,12 +311,13 @@ static int listen_at(struct control *control, struct varpd_error *error)
 	mode_t mask;
 	int fd, err;
 
-	snprintf(control->path, sizeof(control->path), "%s/%s/%s", CONTROL_RUN_DIR, control->varpd->config.instance,
-		 CONTROL_SOCKET);
+	snprintf(control->path, sizeof(control->path), "%s/%s/%s", CONTROL_RUN_DIR,
+		 control->varpd->config.instance, CONTROL_SOCKET);
 	strcpy(name.sun_path, control->path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return varpd_fail(error, -errno, "cannot open the control socket: %s", strerror(errno));
+		return varpd_fail(error, -errno, "cannot open the control socket: %s",
+				  strerror(errno));
 	unlink(control->path);	/* of a varpd that was killed: the instance's lock is ours */
 	mask = umask(0177);
 	err = bind(fd, (struct sockaddr *)&name, sizeof(name)) ? errno : 0;
@@ -343,7 +327,8 @@ static int listen_at(struct control *control, struct varpd_error *error)
 		return varpd_fail(error, -err, "cannot make %s: %s", control->path, strerror(err));
 	}
 	control->listener = evconnlistener_new(control->varpd->base, on_accept, control,
-					       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 128, fd);
+					       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+					       CONNECTIONS_MAX, fd);
 	if (!control->listener) {
 		close(fd);
 		return varpd_fail(error, -ENOMEM, "cannot listen on %s", control->path);
@@ -361,7 +346,8 @@ int control_open(struct control **out, struct varpd *varpd, struct varpd_error *
 		return varpd_fail(error, -ENOMEM, "out of memory");
 	control->varpd = varpd;
 	control->resume = evtimer_new(varpd->base, on_resume, control);
-	err = control->resume ? listen_at(control, error) : varpd_fail(error, -ENOMEM, "out of memory");
+	err = control->resume ? listen_at(control, error)
+			      : varpd_fail(error, -ENOMEM, "out of memory");
 	if (err) {
 		control_close(control);
 		return err;

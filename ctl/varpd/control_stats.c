@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * stats: counters of datapath and engine, drops by reason, and each supernet's account of its misses.
+ * stats: counters of datapath and engine, drops by reason, and each supernet's account of its
+ * misses.
  */
 #include <stddef.h>
 
@@ -25,9 +26,11 @@ static const struct {
 	size_t offset;
 } engine_counters[] = {
 #define ENGINE(field) { #field, offsetof(struct varp_engine_stats, field) }
-	ENGINE(requests_sent), ENGINE(requests_received), ENGINE(replies_sent), ENGINE(replies_received),
-	ENGINE(nak_notknown_sent), ENGINE(nak_notknown_received), ENGINE(nak_noauthority_sent),
-	ENGINE(nak_noauthority_received), ENGINE(requests_repeated), ENGINE(refreshes),
+	ENGINE(requests_sent),	      ENGINE(requests_received),
+	ENGINE(replies_sent),	      ENGINE(replies_received),
+	ENGINE(nak_notknown_sent),    ENGINE(nak_notknown_received),
+	ENGINE(nak_noauthority_sent), ENGINE(nak_noauthority_received),
+	ENGINE(requests_repeated),    ENGINE(refreshes),
 #undef ENGINE
 };
 
@@ -43,10 +46,12 @@ static void add_supernet(const struct varp_supernet *supernet, void *ctx)
 					     "pending_max", (int)supernet->pending_max));
 }
 
-int control_do_stats(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_stats(struct control_conn *conn, struct control_args *args, json_t **result,
+		     struct varpd_error *error)
 {
 	const struct varp_engine_stats *engine = varp_engine_stats(conn->varpd->engine);
-	json_t *datapath = json_object(), *drops = json_object(), *varp = json_object(), *supernets = json_array();
+	json_t *datapath = json_object(), *drops = json_object(), *varp = json_object(),
+	       *supernets = json_array();
 	struct varp_stats stats;
 
 	(void)args;
@@ -55,13 +60,16 @@ int control_do_stats(struct control_conn *conn, struct control_args *args, json_
 	for (size_t i = 0; i < VARP_COUNTER_COUNT; i++)
 		json_object_set_new(datapath, counter_names[i], json_integer(stats.counters[i]));
 	for (size_t i = 0; i < VARP_DROP_COUNT; i++)
-		json_object_set_new(drops, drop_names[i], json_integer(stats.drops[i] + engine->drops[i]));
+		json_object_set_new(drops, drop_names[i],
+				    json_integer(stats.drops[i] + engine->drops[i]));
 	for (size_t i = 0; i < sizeof(engine_counters) / sizeof(engine_counters[0]); i++)
 		json_object_set_new(varp, engine_counters[i].name,
-				    json_integer(*(const uint64_t *)((const char *)engine + engine_counters[i].offset)));
-	json_object_set_new(varp, "send_failed", json_integer(net_stats(conn->varpd->net)->send_failed));
+				    json_integer(*(const uint64_t *)((const char *)engine +
+								     engine_counters[i].offset)));
+	json_object_set_new(varp, "send_failed",
+			    json_integer(net_stats(conn->varpd->net)->send_failed));
 	datapath_each_supernet(conn->varpd->datapath, add_supernet, supernets);
-	*result = json_pack("{s:o, s:o, s:o, s:o}", "datapath", datapath, "drops", drops, "varp", varp,
-			    "supernets", supernets);
+	*result = json_pack("{s:o, s:o, s:o, s:o}", "datapath", datapath, "drops", drops,
+			    "varp", varp, "supernets", supernets);
 	return CONTROL_OK;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * status: what is there and what is wrong with it, for a tired person at night. Warnings say what to do.
+ * status: what is there and what is wrong with it, for a tired person at night. Warnings say what
+ * to do.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,11 @@ static const char *const attach_names[] = {
 	[VARP_ATTACH_CLSACT]	= "clsact",
 };
 
+static const char *attach_name(uint32_t attach)
+{
+	return attach <= VARP_ATTACH_CLSACT ? attach_names[attach] : "unknown";
+}
+
 __attribute__((format(printf, 2, 3)))
 static void warn(struct status *status, const char *format, ...)
 {
@@ -39,15 +45,19 @@ static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 	struct status *status = ctx;
 
 	json_array_append_new(status->underlays,
-			      json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:s}", "dev", record->name,
-					"ifindex", (int)underlay->ifindex, "up", record->up, "mtu", (int)record->mtu,
+			      json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:s}",
+					"dev", record->name,
+					"ifindex", (int)underlay->ifindex,
+					"up", record->up,
+					"mtu", (int)record->mtu,
 					"raddr4", control_json_addr(&record->raddr4),
-					"raddr6", control_json_addr(&record->raddr6), "attached_by",
-					record->attach <= VARP_ATTACH_CLSACT ? attach_names[record->attach] : "unknown"));
+					"raddr6", control_json_addr(&record->raddr6),
+					"attached_by", attach_name(record->attach)));
 	if (!record->up)
 		warn(status, "underlay %s is down", record->name);
 	if (varp_addr_is_zero(&record->raddr4) && varp_addr_is_zero(&record->raddr6))
-		warn(status, "underlay %s has no address: nothing can be sent over it", record->name);
+		warn(status, "underlay %s has no address: nothing can be sent over it",
+		     record->name);
 }
 
 static void add_node(const struct datapath_node *node, void *ctx)
@@ -62,17 +72,21 @@ static void add_node(const struct datapath_node *node, void *ctx)
 	if (!*node->underlay)
 		warn(status, "node %s of %s has no underlay: varpctl attach IFACE", vaddr, snid);
 	if (!varpd->config.insecure)
-		warn(status, "node %s of %s: no credentials, lookups are answered as not known", vaddr, snid);
+		warn(status, "node %s of %s: no credentials, lookups are answered as not known",
+		     vaddr, snid);
 	else if (!varp_engine_client_get(varpd->engine, &node->key.snid, NULL) &&
 		 !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL))
-		warn(status, "node %s of %s: no VARP server is known, lookups are answered as not known", vaddr, snid);
+		warn(status,
+		     "node %s of %s: no VARP server is known, lookups are answered as not known",
+		     vaddr, snid);
 }
 
 static bool add_client(const struct varp_snid *snid, const struct varp_addr *server, void *ctx)
 {
 	struct status *status = ctx;
 
-	json_array_append_new(status->clients, json_pack("{s:o, s:o}", "snid", control_json_snid(snid),
+	json_array_append_new(status->clients, json_pack("{s:o, s:o}",
+							 "snid", control_json_snid(snid),
 							 "server", control_json_addr(server)));
 	return true;
 }
@@ -81,8 +95,11 @@ static bool add_server(const struct varp_snid *snid, int32_t ttl_s, size_t mappi
 {
 	struct status *status = ctx;
 
-	json_array_append_new(status->servers, json_pack("{s:o, s:i, s:I}", "snid", control_json_snid(snid),
-							 "ttl_s", (int)ttl_s, "mappings", (json_int_t)mappings));
+	json_array_append_new(status->servers,
+			      json_pack("{s:o, s:i, s:I}",
+					"snid", control_json_snid(snid),
+					"ttl_s", (int)ttl_s,
+					"mappings", (json_int_t)mappings));
 	return true;
 }
 
@@ -90,17 +107,22 @@ static json_t *listeners_json(const struct varpd_config *config)
 {
 	char manager[80], client[80];
 
-	return json_pack("{s:i, s:s, s:s}", "varp_port", (int)config->varp_port,
-			 "grp_mgr", config_endpoint_format(&config->grp_mgr_listen, manager, sizeof(manager)),
-			 "grp_clt", config_endpoint_format(&config->grp_clt_listen, client, sizeof(client)));
+	config_endpoint_format(&config->grp_mgr_listen, manager, sizeof(manager));
+	config_endpoint_format(&config->grp_clt_listen, client, sizeof(client));
+	return json_pack("{s:i, s:s, s:s}",
+			 "varp_port", (int)config->varp_port,
+			 "grp_mgr", manager,
+			 "grp_clt", client);
 }
 
 static json_t *limits_json(const struct varpd_config *config)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "cache_max", (json_int_t)config->cache_max,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "cache_max", (json_int_t)config->cache_max,
 			 "pending_max", (json_int_t)config->pending_max,
 			 "pending_per_supernet", (json_int_t)config->pending_per_supernet,
-			 "held_bytes", (json_int_t)config->held_bytes, "negative_ttl_s", (json_int_t)config->negative_ttl_s,
+			 "held_bytes", (json_int_t)config->held_bytes,
+			 "negative_ttl_s", (json_int_t)config->negative_ttl_s,
 			 "max_connections", (json_int_t)config->max_connections);
 }
 
@@ -113,11 +135,36 @@ static json_t *connections_json(struct varpd *varpd)
 			 "control", (int)control_count(varpd->control));
 }
 
-int control_do_status(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+static json_t *settings_json(struct varpd *varpd)
+{
+	const struct varpd_config *config = &varpd->config;
+	size_t mappings = varp_table_count(varp_engine_table(varpd->engine), NULL);
+
+	return json_pack("{s:b, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
+			 "insecure", config->insecure,
+			 "features", datapath_features(varpd->datapath),
+			 "netns", *config->netns ? config->netns : NULL,
+			 "state_dir", config->state_dir,
+			 "mappings", (json_int_t)mappings,
+			 "listeners", listeners_json(config),
+			 "limits", limits_json(config),
+			 "connections", connections_json(varpd));
+}
+
+int control_do_status(struct control_conn *conn, struct control_args *args, json_t **result,
+		      struct varpd_error *error)
 {
 	struct varpd *varpd = conn->varpd;
 	const struct varpd_config *config = &varpd->config;
-	struct status status = { varpd, json_array(), json_array(), json_array(), json_array(), json_array() };
+	uint64_t uptime_s = (varpd_now_ns() - varpd->started_ns) / VARPD_NS_PER_S;
+	struct status status = {
+		.varpd = varpd,
+		.underlays = json_array(),
+		.nodes = json_array(),
+		.clients = json_array(),
+		.servers = json_array(),
+		.warnings = json_array(),
+	};
 
 	(void)args;
 	(void)error;
@@ -125,15 +172,16 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	datapath_each_node(varpd->datapath, add_node, &status);
 	varp_engine_each_client(varpd->engine, add_client, &status);
 	varp_table_each_server(varp_engine_table(varpd->engine), add_server, &status);
-	*result = json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
-			    "version", VARP_RELEASE, "instance", config->instance, "pid", (int)getpid(),
-			    "uptime_s", (json_int_t)((varpd_now_ns() - varpd->started_ns) / VARPD_NS_PER_S),
-			    "underlays", status.underlays, "nodes", status.nodes, "clients", status.clients,
-			    "servers", status.servers, "warnings", status.warnings, "insecure", config->insecure,
-			    "features", datapath_features(varpd->datapath),
-			    "netns", *config->netns ? config->netns : NULL, "state_dir", config->state_dir,
-			    "mappings", (json_int_t)varp_table_count(varp_engine_table(varpd->engine), NULL),
-			    "listeners", listeners_json(config), "limits", limits_json(config),
-			    "connections", connections_json(varpd));
+	*result = json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
+			    "version", VARP_RELEASE,
+			    "instance", config->instance,
+			    "pid", (int)getpid(),
+			    "uptime_s", (json_int_t)uptime_s,
+			    "underlays", status.underlays,
+			    "nodes", status.nodes,
+			    "clients", status.clients,
+			    "servers", status.servers,
+			    "warnings", status.warnings);
+	json_object_update_missing_new(*result, settings_json(varpd));
 	return CONTROL_OK;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * opcode, reset, timer: the memo's "Interface internal if", which programs reach by varpdb_control(). The opcodes act on varpdb, the
- * cache; the server's registered mappings are the group manager's alone.
+ * opcode, reset, timer: the memo's "Interface internal if", which programs reach by
+ * varpdb_control(). The opcodes act on varpdb, the cache; the server's registered mappings are the
+ * group manager's alone.
  */
 #include <string.h>
 #include <varp/varp.h>
@@ -17,12 +18,15 @@ struct opcode {
 	json_int_t ttl_s;
 };
 
-static void publish(struct varpd *varpd, const char *event, const struct varp_key *key, const struct varp_addr *raddr)
+static void publish(struct varpd *varpd, const char *event, const struct varp_key *key,
+		    const struct varp_addr *raddr)
 {
-	monitor_publish(varpd->monitor, &(struct monitor_event){ .event = event, .key = key, .raddr = raddr });
+	monitor_publish(varpd->monitor,
+			&(struct monitor_event){.event = event, .key = key, .raddr = raddr});
 }
 
-static int do_insert(struct control_conn *conn, const struct opcode *op, json_t **result, struct varpd_error *error)
+static int do_insert(struct control_conn *conn, const struct opcode *op, json_t **result,
+		     struct varpd_error *error)
 {
 	bool always = op->ttl_s == VARPDB_TTL_ALWAYS;
 	uint64_t deadline_ns = always ? UINT64_MAX : varpd_now_ns() + op->ttl_s * VARPD_NS_PER_S;
@@ -33,7 +37,8 @@ static int do_insert(struct control_conn *conn, const struct opcode *op, json_t 
 		varpd_fail(error, 0, "argument 'raddr' is missing");
 		return CONTROL_FAILED;
 	}
-	err = datapath_resolved(conn->varpd->datapath, &op->key, &op->raddr, always ? 0 : op->ttl_s, deadline_ns);
+	err = datapath_resolved(conn->varpd->datapath, &op->key, &op->raddr, always ? 0 : op->ttl_s,
+				deadline_ns);
 	if (err) {
 		varpd_fail(error, err, "cannot write the mapping: %s", strerror(-err));
 		return control_status_of(err);
@@ -42,7 +47,8 @@ static int do_insert(struct control_conn *conn, const struct opcode *op, json_t 
 	return CONTROL_OK;
 }
 
-static int do_reply(struct control_conn *conn, const struct opcode *op, json_t **result, struct varpd_error *error)
+static int do_reply(struct control_conn *conn, const struct opcode *op, json_t **result,
+		    struct varpd_error *error)
 {
 	int status = do_insert(conn, op, result, error);
 
@@ -54,10 +60,12 @@ static int do_reply(struct control_conn *conn, const struct opcode *op, json_t *
 }
 
 /* Is it there, in the cache or among the mappings registered here? Asks nobody else. */
-static int do_lookup(struct control_conn *conn, const struct opcode *op, json_t **result, struct varpd_error *error)
+static int do_lookup(struct control_conn *conn, const struct opcode *op, json_t **result,
+		     struct varpd_error *error)
 {
 	struct varpd *varpd = conn->varpd;
-	const struct varp_table_entry *mapping = varp_table_find(varp_engine_table(varpd->engine), &op->key);
+	const struct varp_table_entry *mapping =
+		varp_table_find(varp_engine_table(varpd->engine), &op->key);
 	const struct varp_addr *raddr = NULL;
 	struct datapath_entry entry;
 	struct varp_addr local;
@@ -77,7 +85,8 @@ static int do_lookup(struct control_conn *conn, const struct opcode *op, json_t 
 	return CONTROL_OK;
 }
 
-static int do_remove(struct control_conn *conn, const struct opcode *op, json_t **result, struct varpd_error *error)
+static int do_remove(struct control_conn *conn, const struct opcode *op, json_t **result,
+		     struct varpd_error *error)
 {
 	(void)result;
 	(void)error;
@@ -86,13 +95,15 @@ static int do_remove(struct control_conn *conn, const struct opcode *op, json_t 
 	return CONTROL_OK;
 }
 
-static int do_nak(struct control_conn *conn, const struct opcode *op, json_t **result, struct varpd_error *error)
+static int do_nak(struct control_conn *conn, const struct opcode *op, json_t **result,
+		  struct varpd_error *error)
 {
 	struct varpd *varpd = conn->varpd;
 
 	(void)result;
 	(void)error;
-	datapath_notknown(varpd->datapath, &op->key, varpd_now_ns() + varpd->config.negative_ttl_s * VARPD_NS_PER_S);
+	datapath_notknown(varpd->datapath, &op->key,
+			  varpd_now_ns() + varpd->config.negative_ttl_s * VARPD_NS_PER_S);
 	publish(varpd, "notknown", &op->key, NULL);
 	resolve_outcome(varpd->resolve, &op->key, RESOLVE_NOTKNOWN, NULL, 0);
 	return CONTROL_OK;
@@ -107,17 +118,20 @@ static int (*const opcodes[])(struct control_conn *conn, const struct opcode *op
 	[VARPDB_OPCODE_NAK]	= do_nak,
 };
 
-int control_do_opcode(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_opcode(struct control_conn *conn, struct control_args *args, json_t **result,
+		      struct varpd_error *error)
 {
 	struct opcode op = { .ttl_s = VARPDB_TTL_ALWAYS };
 	json_int_t code = 0;
 	int status;
 
-	control_arg_int(args, "op_code", CONTROL_REQUIRED, VARPDB_OPCODE_INSERT, VARPDB_OPCODE_NAK, &code);
+	control_arg_int(args, "op_code", CONTROL_REQUIRED, VARPDB_OPCODE_INSERT, VARPDB_OPCODE_NAK,
+			&code);
 	control_arg_key(args, &op.key);
 	op.has_raddr = control_arg_addr(args, "raddr", CONTROL_OPTIONAL, &op.raddr);
 	op.has_caddr = control_arg_addr(args, "caddr", CONTROL_OPTIONAL, &op.caddr);
-	control_arg_int(args, "ttl", CONTROL_OPTIONAL, VARPDB_TTL_ALWAYS, VARPDB_TTL_MAX, &op.ttl_s);
+	control_arg_int(args, "ttl", CONTROL_OPTIONAL, VARPDB_TTL_ALWAYS, VARPDB_TTL_MAX,
+			&op.ttl_s);
 	if (args->bad)
 		return CONTROL_FAILED;
 	if (!op.ttl_s) {
@@ -134,7 +148,8 @@ int control_do_opcode(struct control_conn *conn, struct control_args *args, json
 	return status;
 }
 
-int control_do_reset(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_reset(struct control_conn *conn, struct control_args *args, json_t **result,
+		     struct varpd_error *error)
 {
 	struct varpd *varpd = conn->varpd;
 	int count = datapath_flush(varpd->datapath, NULL, NULL);
@@ -148,7 +163,8 @@ int control_do_reset(struct control_conn *conn, struct control_args *args, json_
 	return CONTROL_OK;
 }
 
-int control_do_timer(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_timer(struct control_conn *conn, struct control_args *args, json_t **result,
+		     struct varpd_error *error)
 {
 	bool on = control_arg_bool(args, "on");
 
@@ -158,6 +174,7 @@ int control_do_timer(struct control_conn *conn, struct control_args *args, json_
 	if (args->bad || !json_object_get(args->json, "on"))
 		return CONTROL_FAILED;
 	datapath_sweep_enable(conn->varpd->datapath, on);
-	varpd_log(VARPD_LOG_INFO, "aging sweep was switched %s by pid %d", on ? "on" : "off", (int)conn->pid);
+	varpd_log(VARPD_LOG_INFO, "aging sweep was switched %s by pid %d", on ? "on" : "off",
+		  (int)conn->pid);
 	return CONTROL_OK;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * resolve, lookup, register, monitor: whatever has to do with the outcome of lookups and with watching events.
+ * resolve, lookup, register, monitor: whatever has to do with the outcome of lookups and with
+ * watching events.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -10,7 +11,7 @@
 #include "control_internal.h"
 
 #define RESOLVE_TIMEOUT_MAX_MS	(3600 * 1000)
-#define WATCH_OUTPUT_MAX	(256 * 1024)	/* octets that wait for a watcher before it loses events */
+#define WATCH_OUTPUT_MAX	(256 * 1024)	/* octets that wait before a watcher loses events */
 
 #define conn_of(pointer, member) \
 	((struct control_conn *)((char *)(pointer) - offsetof(struct control_conn, member)))
@@ -29,15 +30,17 @@ bool control_local_raddr(struct varpd *varpd, const struct varp_key *key, struct
 
 static json_t *resolved_json(const struct varp_key *key, const struct varp_addr *raddr, json_t *ttl)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", "snid", control_json_snid(&key->snid),
-			 "vaddr", control_json_addr(&key->vaddr), "raddr", control_json_addr(raddr), "ttl_s", ttl);
+	return json_pack("{s:o, s:o, s:o, s:o}", "snid", control_json_snid(&key->snid), "vaddr",
+			 control_json_addr(&key->vaddr), "raddr", control_json_addr(raddr), "ttl_s",
+			 ttl);
 }
 
 static void answer_notknown(struct control_conn *conn)
 {
 	struct varpd_error error;
 
-	varpd_fail(&error, 0, "not known: the supernet's server has no such mapping, or none is configured");
+	varpd_fail(&error, 0,
+		   "not known: the supernet's server has no such mapping, or none is configured");
 	control_answer(conn, CONTROL_NOTKNOWN, NULL, &error);
 }
 
@@ -49,13 +52,14 @@ static void answer_timeout(struct control_conn *conn)
 	control_answer(conn, CONTROL_TIMEOUT, NULL, &error);
 }
 
-static void resolve_done(struct resolve_wait *wait, enum resolve_result result, const struct varp_addr *raddr,
-			 uint32_t ttl_s)
+static void resolve_done(struct resolve_wait *wait, enum resolve_result result,
+			 const struct varp_addr *raddr, uint32_t ttl_s)
 {
 	struct control_conn *conn = conn_of(wait, wait);
 
 	if (result == RESOLVE_HIT)
-		control_answer(conn, CONTROL_OK, resolved_json(&wait->key, raddr, json_integer(ttl_s)), NULL);
+		control_answer(conn, CONTROL_OK,
+			       resolved_json(&wait->key, raddr, json_integer(ttl_s)), NULL);
 	else if (result == RESOLVE_NOTKNOWN)
 		answer_notknown(conn);
 	else
@@ -70,7 +74,8 @@ static void on_timeout(evutil_socket_t fd, short what, void *ctx)
 }
 
 /* What can be said at once. CONTROL_LATER if nothing can. */
-static int resolve_now(struct varpd *varpd, const struct varp_key *key, json_t **result, struct varpd_error *error)
+static int resolve_now(struct varpd *varpd, const struct varp_key *key, json_t **result,
+		       struct varpd_error *error)
 {
 	struct datapath_entry entry;
 	struct varp_addr raddr;
@@ -82,7 +87,8 @@ static int resolve_now(struct varpd *varpd, const struct varp_key *key, json_t *
 	if (datapath_get(varpd->datapath, key, &entry))
 		return CONTROL_LATER;
 	if (entry.state == DATAPATH_RESOLVED) {
-		*result = resolved_json(key, &entry.raddr, control_json_ttl(entry.deadline_ns, varpd_now_ns()));
+		*result = resolved_json(key, &entry.raddr,
+					control_json_ttl(entry.deadline_ns, varpd_now_ns()));
 		return CONTROL_OK;
 	}
 	if (entry.state == DATAPATH_NOTKNOWN) {
@@ -92,7 +98,8 @@ static int resolve_now(struct varpd *varpd, const struct varp_key *key, json_t *
 	return CONTROL_LATER;
 }
 
-int control_do_resolve(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_resolve(struct control_conn *conn, struct control_args *args, json_t **result,
+		       struct varpd_error *error)
 {
 	struct varpd *varpd = conn->varpd;
 	json_int_t timeout_ms = VARPDB_TTL_INITIAL_LOOKUP * 1000;
@@ -100,7 +107,8 @@ int control_do_resolve(struct control_conn *conn, struct control_args *args, jso
 	int status;
 
 	control_arg_key(args, &conn->wait.key);
-	control_arg_int(args, "timeout_ms", CONTROL_OPTIONAL, 1, RESOLVE_TIMEOUT_MAX_MS, &timeout_ms);
+	control_arg_int(args, "timeout_ms", CONTROL_OPTIONAL, 1, RESOLVE_TIMEOUT_MAX_MS,
+			&timeout_ms);
 	if (args->bad)
 		return CONTROL_FAILED;
 	status = resolve_now(varpd, &conn->wait.key, result, error);
@@ -116,7 +124,8 @@ int control_do_resolve(struct control_conn *conn, struct control_args *args, jso
 	conn->wait.done = resolve_done;
 	resolve_wait(varpd->resolve, &conn->wait);
 	/* The answer may come from within, when the supernet is served here. */
-	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &conn->wait.key) && conn->state == CONTROL_WAITING) {
+	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &conn->wait.key) &&
+	    conn->state == CONTROL_WAITING) {
 		varpd_fail(error, 0, "too many lookups of this supernet are open; try again");
 		control_answer(conn, CONTROL_FAILED, NULL, error);
 	}
@@ -126,7 +135,8 @@ int control_do_resolve(struct control_conn *conn, struct control_args *args, jso
 
 /* --- lookup, register --- */
 
-int control_do_lookup(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_lookup(struct control_conn *conn, struct control_args *args, json_t **result,
+		      struct varpd_error *error)
 {
 	struct varpd *varpd = conn->varpd;
 	struct datapath_entry entry;
@@ -140,8 +150,10 @@ int control_do_lookup(struct control_conn *conn, struct control_args *args, json
 	err = datapath_get(varpd->datapath, &key, &entry);
 	if (!err && entry.state == DATAPATH_RESOLVED)
 		raddr = entry.raddr;
-	if ((!err && entry.state == DATAPATH_RESOLVED) || control_local_raddr(varpd, &key, &raddr)) {
-		*result = json_pack("{s:s, s:o}", "state", "hit", "raddr", control_json_addr(&raddr));
+	if ((!err && entry.state == DATAPATH_RESOLVED) ||
+	    control_local_raddr(varpd, &key, &raddr)) {
+		*result = json_pack("{s:s, s:o}", "state", "hit",
+				    "raddr", control_json_addr(&raddr));
 		return CONTROL_OK;
 	}
 	if ((!err && entry.state == DATAPATH_NOTKNOWN) ||
@@ -165,16 +177,18 @@ static bool has_room(struct control_conn *conn)
 	return false;
 }
 
-static void on_outcome(struct resolve_listener *listener, const struct varp_key *key, enum resolve_result result,
-		       const struct varp_addr *raddr)
+static void on_outcome(struct resolve_listener *listener, const struct varp_key *key,
+		       enum resolve_result result, const struct varp_addr *raddr)
 {
 	struct control_conn *conn = conn_of(listener, listener);
 
-	if (has_room(conn))
-		control_write_json(conn, json_pack("{s:s, s:o, s:o, s:o}", "state", result == RESOLVE_HIT ? "hit" : "miss",
-						   "snid", control_json_snid(&key->snid),
-						   "vaddr", control_json_addr(&key->vaddr),
-						   "raddr", control_json_addr(raddr)));
+	if (!has_room(conn))
+		return;
+	control_write_json(conn, json_pack("{s:s, s:o, s:o, s:o}",
+					   "state", result == RESOLVE_HIT ? "hit" : "miss",
+					   "snid", control_json_snid(&key->snid),
+					   "vaddr", control_json_addr(&key->vaddr),
+					   "raddr", control_json_addr(raddr)));
 }
 
 int control_do_register(struct control_conn *conn, struct control_args *args, json_t **result,
@@ -204,7 +218,8 @@ static void deliver(struct monitor_subscriber *subscriber, const char *line, siz
 		control_write(conn, line, len);
 }
 
-int control_do_monitor(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error)
+int control_do_monitor(struct control_conn *conn, struct control_args *args, json_t **result,
+		       struct varpd_error *error)
 {
 	(void)args;
 	(void)result;

@@ -105,7 +105,9 @@ uint32_t dp_device_bind(struct varp_dev *record, const struct dp_underlay *under
 	else if (!varp_addr_is_zero(&record->raddr))
 		record->raddr6 = record->raddr;
 
-	overhead = varp_addr_is_zero(&record->raddr4) ? VARP_OVERHEAD_V6 : VARP_OVERHEAD_V4;
+	/* By what it is known to be reached at; without any address, what was last assumed does. */
+	overhead = varp_addr_is_zero(&record->raddr4) && !varp_addr_is_zero(&record->raddr6) ?
+		   VARP_OVERHEAD_V6 : VARP_OVERHEAD_V4;
 	if (!varp_addr_is_zero(&record->raddr) && !varp_addr_is_v4(&record->raddr))
 		overhead = VARP_OVERHEAD_V6;
 	return u->mtu > overhead + 68 ? u->mtu - overhead : 68;	/* RFC 791's least MTU */

@@ -38,12 +38,24 @@ static bool is_bpffs(void)
 	return !statfs(BPFFS, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
+/* Started by `ip netns exec`, say: what is mounted there ends with the last process of that mount namespace. */
+static bool private_mounts(void)
+{
+	struct stat own, init;
+
+	return !stat("/proc/self/ns/mnt", &own) && !stat("/proc/1/ns/mnt", &init) &&
+	       own.st_ino != init.st_ino;
+}
+
 static int mount_bpffs(struct varpd_error *error)
 {
 	if (is_bpffs())
 		return 0;
 	if (!mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700")) {
 		varpd_log(VARPD_LOG_INFO, "mounted a BPF file system on %s", BPFFS);
+		if (private_mounts())
+			varpd_log(VARPD_LOG_WARNING, "this mount namespace is not the system's: forwarding ends "
+				  "with varpd; start it with --netns rather than `ip netns exec`");
 		return 0;
 	}
 	return varpd_fail(error, -errno,

@@ -140,7 +140,8 @@ static void underlay_follow(struct datapath *dp, struct dp_underlay *underlay,
 		dp_pmtu_cap(dp, link->mtu);
 	}
 	if (record->up != up)
-		varpd_log(VARPD_LOG_WARNING, "underlay %s is %s", link->name, up ? "up" : "down");
+		varpd_log(up ? VARPD_LOG_INFO : VARPD_LOG_WARNING, "underlay %s is %s", link->name,
+			  up ? "up" : "down");
 	if (strcmp(record->name, link->name))
 		varpd_log(VARPD_LOG_INFO, "underlay %s is now called %s", record->name, link->name);
 	record->mtu = link->mtu;

@@ -4,7 +4,7 @@
  * in here, packets go to held.c, and misses to the engine.
  *
  * The engine may answer a miss at once, and the answer takes in more records (datapath_resolved). So a miss is only
- * noted while records are read, and reported after.
+ * noted while records are read, and reported after: by the turn that reads, or by one of its own where an answer read.
  */
 #include "datapath_internal.h"
 
@@ -108,11 +108,9 @@ static int on_record(void *ctx, void *data, size_t size)
 	return ring->budget ? 0 : -ECANCELED;
 }
 
-void dp_ring_consume(struct datapath *dp)
+static void consume(struct dp_ring *ring)
 {
-	struct dp_ring *ring = dp->ring;
-
-	if (!ring || ring->consuming || MISSES_MAX - ring->count < RECORDS_PER_TURN)
+	if (ring->consuming || MISSES_MAX - ring->count < RECORDS_PER_TURN)
 		return;
 	ring->consuming = true;
 	ring->budget = RECORDS_PER_TURN;
@@ -120,15 +118,34 @@ void dp_ring_consume(struct datapath *dp)
 	ring->consuming = false;
 }
 
+/* For an answer. Misses among the records are others' or too late; the descriptor will not be readable for them again. */
+void dp_ring_consume(struct datapath *dp)
+{
+	struct dp_ring *ring = dp->ring;
+
+	if (!ring)
+		return;
+	consume(ring);
+	if (ring->count)
+		event_active(ring->readable, EV_READ, 0);
+}
+
 static void report_misses(struct dp_ring *ring)
 {
 	struct datapath *dp = ring->dp;
+	struct varp_mapping mapping;
 
 	while (ring->count) {
 		struct varp_key key = ring->misses[ring->first];
 
 		ring->first = (ring->first + 1) % MISSES_MAX;
 		ring->count--;
+		/* Answered since it was noted: asking again would be one request too many. */
+		if (dp_cached(dp, &key, &mapping)) {
+			dp_held_send(dp, &key);
+			dp_pending_close(dp, &key);
+			continue;
+		}
 		dp->ops.miss(dp->ops.ctx, &key);
 	}
 }
@@ -140,7 +157,7 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	dp_ring_consume(ring->dp);
+	consume(ring);
 	report_misses(ring);
 }
 

@@ -10,6 +10,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -72,6 +73,30 @@ static int send_frame(struct datapath *dp, uint32_t ifindex, const struct virtio
 	return sendmsg(dp->packet_fd, &msg, 0) < 0 ? -errno : 0;
 }
 
+/* Linux before 6.2 takes no UDP super-packets from a packet socket. */
+static int send_in_segments(struct datapath *dp, const struct dp_device *device,
+			    const struct held_packet *packet)
+{
+	uint8_t *segment = malloc(packet->frame_len);
+	struct virtio_net_hdr header;
+	int err = -EINVAL;
+	size_t len;
+
+	if (!segment)
+		return -ENOMEM;
+	for (unsigned int n = 0; n == 0 || !err; n++) {
+		len = offload_udp_segment(packet->frame, packet->frame_len, packet->gso_size, n,
+					  segment);
+		if (!len)
+			break;
+		err = offload_prepare(segment, len, 0, &header);
+		if (!err)
+			err = send_frame(dp, device->record.peer, &header, segment, len);
+	}
+	free(segment);
+	return err;
+}
+
 static int send_again(struct datapath *dp, const struct dp_device *device,
 		      struct held_packet *packet)
 {
@@ -82,7 +107,8 @@ static int send_again(struct datapath *dp, const struct dp_device *device,
 	err = offload_prepare(packet->frame, packet->frame_len, packet->gso_size, &header);
 	if (err)
 		return err;
-	return send_frame(dp, device->record.peer, &header, packet->frame, packet->frame_len);
+	err = send_frame(dp, device->record.peer, &header, packet->frame, packet->frame_len);
+	return err == -EINVAL && packet->gso_size ? send_in_segments(dp, device, packet) : err;
 }
 
 void dp_send_held(struct datapath *dp, struct held_packet *packets)

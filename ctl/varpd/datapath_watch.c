@@ -22,7 +22,7 @@ struct dp_watch {
 	struct event *readable;
 	struct event *settled;
 	bool scheduled;
-	char buf[NETLINK_BUFFER];
+	char buf[NETLINK_BUFFER] __attribute__((aligned(8)));	/* of netlink messages */
 };
 
 static void schedule(struct dp_watch *watch)

@@ -27,13 +27,19 @@ int instance_enter_netns(const char *netns, struct varpd_error *error)
 	snprintf(path, sizeof(path), "%s%s", strchr(netns, '/') ? "" : "/run/netns/", netns);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ?
-		       varpd_fail(error, -ENOENT, "there is no network namespace %s; make it with 'ip netns add'", netns) :
-		       varpd_fail(error, -errno, "cannot open the network namespace %s: %s", path, strerror(errno));
+		return errno == ENOENT ? varpd_fail(error, -ENOENT,
+						    "there is no network namespace %s; make it "
+						    "with 'ip netns add'",
+						    netns)
+				       : varpd_fail(error, -errno,
+						    "cannot open the network namespace %s: %s",
+						    path, strerror(errno));
 	if (setns(fd, CLONE_NEWNET)) {
 		err = errno;
 		if (err == EPERM)
-			varpd_fail(error, -err, "not permitted to enter the network namespace %s; run as root", netns);
+			varpd_fail(error, -err,
+				   "not permitted to enter the network namespace %s; run as root",
+				   netns);
 		else
 			varpd_fail(error, -err, "cannot enter %s: %s", path,
 				   err == EINVAL ? "it is no network namespace" : strerror(err));
@@ -46,7 +52,8 @@ static int make_dir(const char *path, struct varpd_error *error)
 {
 	if (!mkdir(path, 0755) || errno == EEXIST)
 		return 0;
-	return varpd_fail(error, -errno, "cannot make the directory %s: %s%s", path, strerror(errno),
+	return varpd_fail(error, -errno, "cannot make the directory %s: %s%s", path,
+			  strerror(errno),
 			  errno == EACCES || errno == EPERM ? "; run as root" : "");
 }
 
@@ -65,16 +72,19 @@ static int refuse_second(const char *instance, int fd, struct varpd_error *error
 	ssize_t len = read(fd, pid, sizeof(pid) - 1);
 
 	pid[len > 0 ? strspn(pid, "0123456789") : 0] = '\0';
-	return varpd_fail(error, -EBUSY, "instance %s runs already%s%s; stop it, or choose another name with -i", instance,
-			  *pid ? ", pid " : "", pid);
+	return varpd_fail(error, -EBUSY,
+			  "instance %s runs already%s%s; stop it, or choose another name with -i",
+			  instance, *pid ? ", pid " : "", pid);
 }
 
-/* Is the file that we have locked still the one of this name? One that ended a moment ago has removed it. */
+/* Is the file that we have locked still the one of this name? One that ended a moment ago has
+ * removed it. */
 static bool is_current(int fd, const char *path)
 {
 	struct stat ours, named;
 
-	return !fstat(fd, &ours) && !stat(path, &named) && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+	return !fstat(fd, &ours) && !stat(path, &named) && ours.st_dev == named.st_dev &&
+	       ours.st_ino == named.st_ino;
 }
 
 int instance_lock(const char *instance, int *lock, struct varpd_error *error)
@@ -91,8 +101,8 @@ int instance_lock(const char *instance, int *lock, struct varpd_error *error)
 		if (fd < 0 && errno == ENOENT && tries < TRIES)
 			continue;
 		if (fd < 0)
-			return varpd_fail(error, -errno, "cannot open %s: %s%s", path, strerror(errno),
-					  errno == EACCES ? "; run as root" : "");
+			return varpd_fail(error, -errno, "cannot open %s: %s%s", path,
+					  strerror(errno), errno == EACCES ? "; run as root" : "");
 		err = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
 		if (!err && is_current(fd, path))
 			break;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Writes log lines to stderr, each with a single write(2) so that lines of several daemons do not mix. Knows nothing of
- * the rest of varpd.
+ * Writes log lines to stderr, each with a single write(2) so that lines of several daemons do not
+ * mix. Knows nothing of the rest of varpd.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -35,9 +35,10 @@ void varpd_log_init(void)
 	unsigned long long dev, ino;
 	struct stat st;
 
-	/* The variable is inherited by children whose stderr has gone elsewhere: compare what it names. */
-	journal = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-		  st.st_dev == dev && st.st_ino == ino;
+	/* The variable is inherited by children whose stderr has gone elsewhere: compare what it
+	 * names. */
+	journal = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+		  fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
 void varpd_log_set_level(enum varpd_log_level level)
@@ -70,7 +71,8 @@ void varpd_log(enum varpd_log_level level, const char *format, ...)
 	if (level > threshold)
 		return;
 	n = journal ? snprintf(line, sizeof(line), "<%d>", levels[level].priority)
-		    : snprintf(line, sizeof(line), "varpd: %s%s", level == VARPD_LOG_INFO ? "" : levels[level].name,
+		    : snprintf(line, sizeof(line), "varpd: %s%s",
+			       level == VARPD_LOG_INFO ? "" : levels[level].name,
 			       level == VARPD_LOG_INFO ? "" : ": ");
 	start = n;
 	va_start(args, format);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * varpd's command line. Long options are the rows of [varpd] in the table of configuration keys, and so is their help.
+ * varpd's command line. Long options are the rows of [varpd] in the table of configuration keys,
+ * and so is their help.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -46,14 +47,19 @@ static void print_help(void)
 	char text[64];
 
 	printf("Usage: varpd [OPTION]...\n"
-	       "Resolves virtual addresses in supernets: client of every supernet that this host joined, server of\n"
-	       "those that the group manager tells it to serve. Runs in the foreground. See varpd(8).\n\n");
+	       "Resolves virtual addresses in supernets: client of every supernet that this host "
+	       "joined, server of\n"
+	       "those that the group manager tells it to serve. Runs in the foreground. See "
+	       "varpd(8).\n\n");
 	for (size_t i = 0; i < sizeof(own_help) / sizeof(own_help[0]); i++)
 		printf("  %-32s %s\n", own_help[i].text, own_help[i].help);
 	for (unsigned int i = 0; config_option(i, &option); i++) {
-		snprintf(text, sizeof(text), "    --%s%s%s", option.name, *option.argument ? " " : "", option.argument);
-		printf("  %-32s %s%s%s%s\n", text, option.help, *option.def && *option.argument ? " [" : "",
-		       *option.argument ? option.def : "", *option.def && *option.argument ? "]" : "");
+		snprintf(text, sizeof(text), "    --%s%s%s", option.name,
+			 *option.argument ? " " : "", option.argument);
+		printf("  %-32s %s%s%s%s\n", text, option.help,
+		       *option.def && *option.argument ? " [" : "",
+		       *option.argument ? option.def : "",
+		       *option.def && *option.argument ? "]" : "");
 	}
 }
 
@@ -74,7 +80,10 @@ static void fill_options(struct option options[OPTIONS_MAX])
 	memcpy(options, own, sizeof(own));
 	for (unsigned int i = 0; config_option(i, &option) && count < OPTIONS_MAX - 1; i++)
 		options[count++] = (struct option){
-			option.name, *option.argument ? required_argument : no_argument, NULL, OPT_KEY + i,
+			option.name,
+			*option.argument ? required_argument : no_argument,
+			NULL,
+			OPT_KEY + i,
 		};
 }
 
@@ -137,7 +146,8 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "varpd: unexpected argument '%s'; try 'varpd --help'\n", argv[optind]);
+		fprintf(stderr, "varpd: unexpected argument '%s'; try 'varpd --help'\n",
+			argv[optind]);
 		exit(EXIT_CONFIG);
 	}
 }
@@ -162,7 +172,8 @@ int main(int argc, char **argv)
 		config_free(&varpd.config);
 		return EXIT_START;
 	}
-	varpd_log(VARPD_LOG_INFO, "version %s, instance %s, runs%s", VARP_RELEASE, varpd.config.instance,
+	varpd_log(VARPD_LOG_INFO, "version %s, instance %s, runs%s", VARP_RELEASE,
+		  varpd.config.instance,
 		  varpd.config.insecure ? " insecure: VARP messages are not authenticated" : "");
 	varpd_notify_ready("running");
 	event_base_dispatch(varpd.base);

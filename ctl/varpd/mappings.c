@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Each of the group manager's commands has two halves: one for the store, one for the engine. See mappings.h.
+ * Each of the group manager's commands has two halves: one for the store, one for the engine. See
+ * mappings.h.
  */
 #include <errno.h>
 
@@ -18,7 +19,8 @@ static struct varp_table_entry entry_of(const struct varp_command *command)
 	};
 }
 
-static int stage_init(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+static int stage_init(struct varpd *varpd, const struct varp_command *command,
+		      struct varpd_error *error)
 {
 	(void)command;
 	return store_clear(varpd->store, error);
@@ -30,11 +32,13 @@ static int apply_init(struct varpd *varpd, const struct varp_command *command)
 	varp_engine_reset(varpd->engine, varpd_now_ns());
 	clients_forget(varpd);
 	datapath_flush(varpd->datapath, NULL, NULL);
-	varpd_log(VARPD_LOG_INFO, "the group manager has reset varpd: mappings, servers and cache are empty");
+	varpd_log(VARPD_LOG_INFO,
+		  "the group manager has reset varpd: mappings, servers and cache are empty");
 	return 0;
 }
 
-static int stage_add(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+static int stage_add(struct varpd *varpd, const struct varp_command *command,
+		     struct varpd_error *error)
 {
 	struct varp_table_entry entry = entry_of(command);
 
@@ -48,7 +52,8 @@ static int apply_add(struct varpd *varpd, const struct varp_command *command)
 	return varp_engine_add(varpd->engine, varpd_now_ns(), &entry);
 }
 
-static int stage_remove(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+static int stage_remove(struct varpd *varpd, const struct varp_command *command,
+			struct varpd_error *error)
 {
 	struct varp_key key = varp_key_make(&command->snid, &command->vaddr);
 
@@ -62,7 +67,8 @@ static int apply_remove(struct varpd *varpd, const struct varp_command *command)
 	return varp_engine_remove(varpd->engine, varpd_now_ns(), &key);
 }
 
-static int stage_server_set(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+static int stage_server_set(struct varpd *varpd, const struct varp_command *command,
+			    struct varpd_error *error)
 {
 	/* The engine refuses this as well, but by then it would be in the store. */
 	if (!varpd->config.insecure)
@@ -72,10 +78,12 @@ static int stage_server_set(struct varpd *varpd, const struct varp_command *comm
 
 static int apply_server_set(struct varpd *varpd, const struct varp_command *command)
 {
-	return varp_engine_server_set(varpd->engine, varpd_now_ns(), &command->snid, command->ttl_s);
+	return varp_engine_server_set(varpd->engine, varpd_now_ns(), &command->snid,
+				      command->ttl_s);
 }
 
-static int stage_server_clear(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+static int stage_server_clear(struct varpd *varpd, const struct varp_command *command,
+			      struct varpd_error *error)
 {
 	return store_server_clear(varpd->store, &command->snid, error);
 }
@@ -86,7 +94,8 @@ static int apply_server_clear(struct varpd *varpd, const struct varp_command *co
 }
 
 static const struct change {
-	int (*stage)(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error);
+	int (*stage)(struct varpd *varpd, const struct varp_command *command,
+		     struct varpd_error *error);
 	int (*apply)(struct varpd *varpd, const struct varp_command *command);
 } changes[] = {
 	[VARP_COMMAND_INIT]		= { stage_init, apply_init },
@@ -104,10 +113,11 @@ bool mappings_is_change(const struct varp_command *command)
 int mappings_load(struct varpd *varpd, struct varpd_error *error)
 {
 	/*
-	 * Straight into the engine's table, which is const to everybody else: nothing has been asked yet, so there is nobody to be told
-	 * of each of perhaps a million mappings.
+	 * Straight into the engine's table, which is const to everybody else: nothing has been
+	 * asked yet, so there is nobody to be told of each of perhaps a million mappings.
 	 */
-	return store_load(varpd->store, (struct varp_table *)varp_engine_table(varpd->engine), error);
+	return store_load(varpd->store, (struct varp_table *)varp_engine_table(varpd->engine),
+			  error);
 }
 
 int mappings_begin(struct varpd *varpd, struct varpd_error *error)
@@ -115,7 +125,8 @@ int mappings_begin(struct varpd *varpd, struct varpd_error *error)
 	return store_begin(varpd->store, error);
 }
 
-int mappings_stage(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+int mappings_stage(struct varpd *varpd, const struct varp_command *command,
+		   struct varpd_error *error)
 {
 	return changes[command->type].stage(varpd, command, error);
 }
@@ -135,7 +146,8 @@ int mappings_apply(struct varpd *varpd, const struct varp_command *command)
 	return changes[command->type].apply(varpd, command);
 }
 
-int mappings_change(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error)
+int mappings_change(struct varpd *varpd, const struct varp_command *command,
+		    struct varpd_error *error)
 {
 	int err = mappings_begin(varpd, error);
 
@@ -144,7 +156,8 @@ int mappings_change(struct varpd *varpd, const struct varp_command *command, str
 	err = mappings_stage(varpd, command, error);
 	if (err) {
 		mappings_rollback(varpd);
-		return err == -EACCES ? varpd_fail(error, err, "no credentials for this supernet") : err;
+		return err == -EACCES ? varpd_fail(error, err, "no credentials for this supernet")
+				      : err;
 	}
 	err = mappings_commit(varpd, error);
 	return err ? err : mappings_apply(varpd, command);

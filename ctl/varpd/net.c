@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One socket for both families where the kernel has IPv6 (IPv4 peers then appear mapped, which is how varp_addr has them
- * anyway), else for IPv4. Everything sent carries VARP_SKIN_MARK, so that no supernet takes in what resolves it.
+ * One socket for both families where the kernel has IPv6 (IPv4 peers then appear mapped, which is
+ * how varp_addr has them anyway), else for IPv4. Everything sent carries VARP_SKIN_MARK, so that no
+ * supernet takes in what resolves it.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -16,7 +17,9 @@
 
 #define BATCH		64	/* datagrams per system call */
 #define BATCHES		4	/* per turn of the loop, so that others are served */
-#define DATAGRAM_MAX	(VARP_MSG_LEN + 32)	/* a longer one is wrong anyway; the engine sees that it is not VARP_MSG_LEN */
+#define DATAGRAM_MAX    \
+	(VARP_MSG_LEN + \
+	 32) /* a longer one is wrong anyway; the engine sees that it is not VARP_MSG_LEN */
 #define BUFFER_OCTETS	(4 * 1024 * 1024)
 
 union ancillary {
@@ -94,7 +97,8 @@ static void write_source(const struct net *net, struct msghdr *message, union an
 	memset(control, 0, sizeof(*control));
 	message->msg_control = control;
 	if (net->family == AF_INET6) {
-		struct in6_pktinfo info = { .ipi6_ifindex = is_link_local(&net->to) ? net->ifindex : 0 };
+		struct in6_pktinfo info = {.ipi6_ifindex =
+						   is_link_local(&net->to) ? net->ifindex : 0};
 
 		memcpy(&info.ipi6_addr, &net->to, sizeof(net->to));
 		message->msg_controllen = sizeof(control->in6);
@@ -114,7 +118,8 @@ static void write_source(const struct net *net, struct msghdr *message, union an
 	}
 }
 
-void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const uint8_t *data, size_t len)
+void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const uint8_t *data,
+	      size_t len)
 {
 	struct sockaddr_in6 name6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	struct sockaddr_in name4 = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -142,8 +147,8 @@ void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const 
 		return;
 	net->stats.send_failed++;
 	if (errno != EAGAIN && errno != ENOBUFS && varpd_log_allowed(&net->log, 5000, &suppressed))
-		varpd_log(VARPD_LOG_WARNING, "cannot send a VARP message to %s: %s", varp_addr_format(to, text),
-			  strerror(errno));
+		varpd_log(VARPD_LOG_WARNING, "cannot send a VARP message to %s: %s",
+			  varp_addr_format(to, text), strerror(errno));
 }
 
 /* Returns how many came. */
@@ -158,13 +163,14 @@ static int receive_batch(struct net *net)
 	}
 	count = recvmmsg(net->fd, net->messages, BATCH, MSG_DONTWAIT, NULL);
 	if (count <= 0)
-		return 0;	/* errors of earlier sends are reported here as well; nothing is to be done about them */
+		return 0; /* errors of earlier sends are reported here as well; nothing is to be
+			     done about them */
 	now_ns = varpd_now_ns();
 	for (int i = 0; i < count; i++) {
 		read_origin(net, &net->messages[i].msg_hdr);
 		net->answering = true;
-		varp_engine_receive(net->varpd->engine, now_ns, &net->from, net->from_port, net->data[i],
-				    net->messages[i].msg_len);
+		varp_engine_receive(net->varpd->engine, now_ns, &net->from, net->from_port,
+				    net->data[i], net->messages[i].msg_len);
 		net->answering = false;
 	}
 	return count;
@@ -192,14 +198,16 @@ static int open_family(struct net *net, int family, uint16_t port)
 	net->fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (net->fd < 0)
 		return -errno;
-	if (family == AF_INET6 && (setsockopt(net->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) ||
-				   setsockopt(net->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on))))
+	if (family == AF_INET6 &&
+	    (setsockopt(net->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) ||
+	     setsockopt(net->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on))))
 		return -errno;
 	if (family == AF_INET && setsockopt(net->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)))
 		return -errno;
 	if (setsockopt(net->fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
 		return -errno;
-	setsockopt(net->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));	/* as much as the host allows */
+	setsockopt(net->fd, SOL_SOCKET, SO_RCVBUF, &size,
+		   sizeof(size)); /* as much as the host allows */
 	setsockopt(net->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	if (bind(net->fd, family == AF_INET6 ? (void *)&name6 : (void *)&name4,
 		 family == AF_INET6 ? sizeof(name6) : sizeof(name4)))
@@ -219,10 +227,15 @@ static int open_socket(struct net *net, struct varpd_error *error)
 		err = open_family(net, AF_INET, port);
 	}
 	if (err == -EADDRINUSE)
-		return varpd_fail(error, err, "UDP port %u is taken by another program; stop that or choose --varp-port", port);
+		return varpd_fail(
+			error, err,
+			"UDP port %u is taken by another program; stop that or choose --varp-port",
+			port);
 	if (err == -EPERM || err == -EACCES)
-		return varpd_fail(error, err, "not permitted to open UDP port %u: run as root, or with CAP_NET_ADMIN%s", port,
-				  port < 1024 ? " and CAP_NET_BIND_SERVICE" : "");
+		return varpd_fail(
+			error, err,
+			"not permitted to open UDP port %u: run as root, or with CAP_NET_ADMIN%s",
+			port, port < 1024 ? " and CAP_NET_BIND_SERVICE" : "");
 	if (err)
 		return varpd_fail(error, err, "cannot open UDP port %u: %s", port, strerror(-err));
 	return 0;

@@ -24,7 +24,7 @@
 struct netlink {
 	struct mnl_socket *sock;
 	unsigned int seq;
-	char buf[NETLINK_BUFFER];
+	char buf[NETLINK_BUFFER] __attribute__((aligned(8)));	/* of netlink messages */
 };
 
 int netns_open(const char *netns)

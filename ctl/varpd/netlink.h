@@ -76,7 +76,7 @@ int netlink_count_filters(struct netlink *nl, uint32_t ifindex, unsigned int *co
 
 struct netlink_request {
 	struct nlmsghdr *nlh;
-	char buf[2048];
+	char buf[2048] __attribute__((aligned(8)));
 };
 
 /* Starts a message of `type` with a zeroed family header of that length, and returns the header. */

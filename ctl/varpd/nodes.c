@@ -9,16 +9,20 @@
 #include "clients.h"
 #include "nodes.h"
 
-int nodes_join(struct varpd *varpd, const struct datapath_join *join, const struct varp_addr *server,
-	       struct datapath_node *node, const char **warning, struct varpd_error *error)
+int nodes_join(struct varpd *varpd, const struct datapath_join *join,
+	       const struct varp_addr *server, struct datapath_node *node, const char **warning,
+	       struct varpd_error *error)
 {
 	char snid[VARP_SNID_TEXT];
 	int err;
 
 	*warning = NULL;
 	if (server && !varpd->config.insecure)
-		return varpd_fail(error, -EACCES, "no credentials for supernet %s: varpd must have some to ask its server, or be "
-				  "started with --insecure", varp_snid_format(&join->snid, snid));
+		return varpd_fail(error, -EACCES,
+				  "no credentials for supernet %s: varpd must have some to ask its "
+				  "server, or be "
+				  "started with --insecure",
+				  varp_snid_format(&join->snid, snid));
 	err = datapath_join(varpd->datapath, join, node, error);
 	if (err)
 		return err;
@@ -30,10 +34,12 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join, const stru
 					  varp_snid_format(&join->snid, snid), strerror(-err));
 		}
 	} else if (!varpd->config.insecure) {
-		*warning = "varpd has no credentials for this supernet: lookups will be answered as not known";
+		*warning = "varpd has no credentials for this supernet: lookups will be answered "
+			   "as not known";
 	} else if (!varp_engine_client_get(varpd->engine, &join->snid, NULL) &&
 		   !varp_table_serves(varp_engine_table(varpd->engine), &join->snid, NULL)) {
-		*warning = "no VARP server is known for this supernet: lookups will be answered as not known until one is named";
+		*warning = "no VARP server is known for this supernet: lookups will be answered as "
+			   "not known until one is named";
 	}
 	varpd_schedule(varpd);
 	return 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * See resolve.h. Waits are few (people and scripts) and stand in a list; watches may be many (a program may look up thousands of
- * addresses) and stand in a hash, each for one process and key, oldest first.
+ * See resolve.h. Waits are few (people and scripts) and stand in a list; watches may be many (a
+ * program may look up thousands of addresses) and stand in a hash, each for one process and key,
+ * oldest first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -126,8 +127,8 @@ void resolve_unlisten(struct resolve *resolve, struct resolve_listener *listener
 	DL_DELETE(resolve->listeners, listener);
 }
 
-static void tell_listeners(struct resolve *resolve, const struct varp_key *key, enum resolve_result result,
-			   const struct varp_addr *raddr)
+static void tell_listeners(struct resolve *resolve, const struct varp_key *key,
+			   enum resolve_result result, const struct varp_addr *raddr)
 {
 	struct resolve_listener *listener, *next;
 
@@ -138,14 +139,15 @@ static void tell_listeners(struct resolve *resolve, const struct varp_key *key, 
 		if (listener->all || (watch && watch->ends_ns > resolve->now_ns()))
 			listener->outcome(listener, key, result, raddr);
 	}
-	/* A watch is for one outcome; another listener of the same process has heard of it just now. */
+	/* A watch is for one outcome; another listener of the same process has heard of it just
+	 * now. */
 	DL_FOREACH_SAFE(resolve->listeners, listener, next)
 		if (!listener->all)
 			resolve_unwatch(resolve, key, listener->uid, listener->pid);
 }
 
-void resolve_outcome(struct resolve *resolve, const struct varp_key *key, enum resolve_result result,
-		     const struct varp_addr *raddr, uint32_t ttl_s)
+void resolve_outcome(struct resolve *resolve, const struct varp_key *key,
+		     enum resolve_result result, const struct varp_addr *raddr, uint32_t ttl_s)
 {
 	struct resolve_wait *wait, *next;
 

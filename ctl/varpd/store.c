@@ -2,8 +2,8 @@
 /*
  * SQLite behind store.h: opening with care, transactions, changes. Reading back is in store_read.c.
  *
- * A file that is damaged, of somebody else or of a newer varpd must not be touched. It is therefore judged over a read-only
- * connection first, and only then opened for writing.
+ * A file that is damaged, of somebody else or of a newer varpd must not be touched. It is judged
+ * before anything may be written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,35 +21,40 @@
 
 static const char schema[] =
 	"BEGIN IMMEDIATE;"
-	"CREATE TABLE supernet (snid BLOB NOT NULL PRIMARY KEY, ttl INTEGER NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE mapping (snid BLOB NOT NULL, vaddr BLOB NOT NULL, raddr BLOB NOT NULL, ttl INTEGER NOT NULL,"
+	"CREATE TABLE supernet (snid BLOB NOT NULL PRIMARY KEY, ttl INTEGER NOT NULL) WITHOUT "
+	"ROWID;"
+	"CREATE TABLE mapping (snid BLOB NOT NULL, vaddr BLOB NOT NULL, raddr BLOB NOT NULL, ttl "
+	"INTEGER NOT NULL,"
 	" PRIMARY KEY (snid, vaddr)) WITHOUT ROWID;"
 	"PRAGMA application_id=" STORE_STR(STORE_APPLICATION_ID) ";"
-	"PRAGMA user_version=" STORE_STR(STORE_SCHEMA) ";"
-	"COMMIT;";
+								 "PRAGMA user_version=" STORE_STR(
+									 STORE_SCHEMA) ";"
+										       "COMMIT;";
 
 static const char *const statements[STORE_STATEMENTS] = {
-	[STORE_BEGIN]		= "BEGIN IMMEDIATE",
-	[STORE_COMMIT]		= "COMMIT",
-	[STORE_ROLLBACK]	= "ROLLBACK",
-	[STORE_ADD]		= "INSERT OR REPLACE INTO mapping VALUES (?1, ?2, ?3, ?4)",
-	[STORE_REMOVE]		= "DELETE FROM mapping WHERE snid = ?1 AND vaddr = ?2",
-	[STORE_SERVER_SET]	= "INSERT OR REPLACE INTO supernet VALUES (?1, ?2)",
-	[STORE_SERVER_CLEAR]	= "DELETE FROM supernet WHERE snid = ?1",
-	[STORE_SERVERS]		= "SELECT snid, ttl FROM supernet",
-	[STORE_MAPPINGS]	= "SELECT snid, vaddr, raddr, ttl FROM mapping",
-	[STORE_NEXT]		= "SELECT snid, vaddr, raddr, ttl FROM mapping WHERE (snid, vaddr) > (?1, ?2)"
-				  " AND snid <= ?4 ORDER BY snid, vaddr LIMIT ?3",
+	[STORE_BEGIN] = "BEGIN IMMEDIATE",
+	[STORE_COMMIT] = "COMMIT",
+	[STORE_ROLLBACK] = "ROLLBACK",
+	[STORE_ADD] = "INSERT OR REPLACE INTO mapping VALUES (?1, ?2, ?3, ?4)",
+	[STORE_REMOVE] = "DELETE FROM mapping WHERE snid = ?1 AND vaddr = ?2",
+	[STORE_SERVER_SET] = "INSERT OR REPLACE INTO supernet VALUES (?1, ?2)",
+	[STORE_SERVER_CLEAR] = "DELETE FROM supernet WHERE snid = ?1",
+	[STORE_SERVERS] = "SELECT snid, ttl FROM supernet",
+	[STORE_MAPPINGS] = "SELECT snid, vaddr, raddr, ttl FROM mapping",
+	[STORE_NEXT] = ("SELECT snid, vaddr, raddr, ttl FROM mapping WHERE (snid, vaddr) > (?1, ?2)"
+			" AND snid <= ?4 ORDER BY snid, vaddr LIMIT ?3"),
 };
 
 /* What SQLite's result means for us, in words. */
 int store_failed(struct store *store, struct varpd_error *error, const char *doing)
 {
 	int code = sqlite3_errcode(store->db) & 0xff;
-	int err = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? -EUCLEAN :
-		  code == SQLITE_FULL ? -ENOSPC :
-		  code == SQLITE_NOMEM ? -ENOMEM :
-		  code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN ? -EACCES : -EIO;
+	int err = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? -EUCLEAN
+		  : code == SQLITE_FULL				  ? -ENOSPC
+		  : code == SQLITE_NOMEM			  ? -ENOMEM
+		  : code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN
+			  ? -EACCES
+			  : -EIO;
 
 	return varpd_fail(error, err, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
 }
@@ -77,7 +82,8 @@ static int quick_check(struct store *store, struct varpd_error *error)
 	if (sqlite3_step(stmt) != SQLITE_ROW)
 		err = store_failed(store, error, "cannot be checked");
 	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok"))
-		err = varpd_fail(error, -EUCLEAN, "%s is damaged (%s); restore it from a backup or move it away",
+		err = varpd_fail(error, -EUCLEAN,
+				 "%s is damaged (%s); restore it from a backup or move it away",
 				 store->path, sqlite3_column_text(stmt, 0));
 	sqlite3_finalize(stmt);
 	return err;
@@ -87,19 +93,13 @@ static int quick_check(struct store *store, struct varpd_error *error)
 static int prepare(struct store *store, struct varpd_error *error)
 {
 	for (int i = 0; i < STORE_STATEMENTS; i++)
-		if (sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &store->stmt[i],
-				       NULL) != SQLITE_OK)
-			return varpd_fail(error, -EUCLEAN, "%s is damaged (%s); restore it from a backup or move it away",
-					  store->path, sqlite3_errmsg(store->db));
+		if (sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+				       &store->stmt[i], NULL) != SQLITE_OK)
+			return varpd_fail(
+				error, -EUCLEAN,
+				"%s is damaged (%s); restore it from a backup or move it away",
+				store->path, sqlite3_errmsg(store->db));
 	return 0;
-}
-
-static void finalize(struct store *store)
-{
-	for (int i = 0; i < STORE_STATEMENTS; i++) {
-		sqlite3_finalize(store->stmt[i]);
-		store->stmt[i] = NULL;
-	}
 }
 
 /* Is this ours, whole, and of a version we know? *fresh: there is nothing yet. */
@@ -113,66 +113,97 @@ static int judge(struct store *store, bool *fresh, struct varpd_error *error)
 		err = store_failed(store, error, "cannot be read");
 		if (err != -EUCLEAN)
 			return err;
-		return varpd_fail(error, -EUCLEAN, "%s is damaged (%s); restore it from a backup or move it away",
+		return varpd_fail(error, -EUCLEAN,
+				  "%s is damaged (%s); restore it from a backup or move it away",
 				  store->path, sqlite3_errmsg(store->db));
 	}
 	*fresh = !tables && !application && !version;
 	if (*fresh)
 		return 0;
 	if (application != STORE_APPLICATION_ID)
-		return varpd_fail(error, -EUCLEAN, "%s is not varpd's database; move it away", store->path);
+		return varpd_fail(error, -EUCLEAN, "%s is not varpd's database; move it away",
+				  store->path);
 	if (version > STORE_SCHEMA)
-		return varpd_fail(error, -EPROTO, "%s was written by a newer varpd (schema %d, this one knows %d); "
-				  "run that version", store->path, version, STORE_SCHEMA);
+		return varpd_fail(error, -EPROTO,
+				  "%s was written by a newer varpd (schema %d, this one knows %d); "
+				  "run that version",
+				  store->path, version, STORE_SCHEMA);
 	if (version != STORE_SCHEMA)
-		return varpd_fail(error, -EUCLEAN, "%s has the unknown schema %d; move it away", store->path, version);
+		return varpd_fail(error, -EUCLEAN, "%s has the unknown schema %d; move it away",
+				  store->path, version);
 	err = quick_check(store, error);
 	return err ? err : prepare(store, error);
 }
 
-static int inspect(struct store *store, bool *fresh, struct varpd_error *error)
+/* SQLite throws away a log that stands beside an empty file; one alone is what a crash at the first
+ * start leaves. */
+static int look_at_file(struct store *store, bool *exists, struct varpd_error *error)
 {
 	char log[sizeof(store->path) + 8];
 	struct stat st;
-	int err;
 
-	if (stat(store->path, &st)) {
-		*fresh = true;
-		return errno == ENOENT ? 0 : varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
-	}
-	/* An empty file alone is what a crash at the first start leaves; SQLite would throw the log beside one away. */
+	*exists = !stat(store->path, &st);
+	if (!*exists)
+		return errno == ENOENT
+			       ? 0
+			       : varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
 	snprintf(log, sizeof(log), "%s-wal", store->path);
 	if (!st.st_size && !stat(log, &st) && st.st_size)
-		return varpd_fail(error, -EUCLEAN, "%s is damaged (empty, with a log beside it); restore it from a backup or "
-				  "move both away", store->path);
-	if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
-		err = store_failed(store, error, "cannot be opened");
-	else
-		err = judge(store, fresh, error);
-	finalize(store);
-	sqlite3_close(store->db);
-	store->db = NULL;
-	return err;
+		return varpd_fail(
+			error, -EUCLEAN,
+			"%s is damaged (empty, with a log beside it); restore it from a backup or "
+			"move both away",
+			store->path);
+	return 0;
 }
 
-static int open_for_writing(struct store *store, bool fresh, struct varpd_error *error)
+/*
+ * Opens the database so that nothing is written until it has been judged: neither by a statement,
+ * nor by merging the log on closing. EXCLUSIVE: no index of the log is kept in a file, which a full
+ * disk would have no room for.
+ */
+static int open_for_reading(struct store *store, int flags, struct varpd_error *error)
 {
-	/* FULL: a commit is on the disk before it is reported. */
-	static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-				       "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;";
-
 	mode_t mask = umask(0077);	/* who talks to whom is nobody else's business */
-	int rc = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+	int rc = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | flags, NULL);
 
 	umask(mask);
 	if (rc != SQLITE_OK)
 		return store_failed(store, error, "cannot be opened");
-	sqlite3_extended_result_codes(store->db, 0);
+	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (sqlite3_exec(store->db, "PRAGMA query_only=ON; PRAGMA locking_mode=EXCLUSIVE;", NULL,
+			 NULL, NULL) != SQLITE_OK)
+		return store_failed(store, error, "cannot be opened");
+	return 0;
+}
+
+static int make_writable(struct store *store, bool fresh, struct varpd_error *error)
+{
+	/* FULL: a commit is on the disk before it is reported. */
+	static const char settings[] =
+		"PRAGMA query_only=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+		"PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;";
+
+	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	if (sqlite3_exec(store->db, settings, NULL, NULL, NULL) != SQLITE_OK)
 		return store_failed(store, error, "cannot be set up");
-	if (fresh && sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+	if (!fresh)
+		return 0;
+	if (sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK)
 		return store_failed(store, error, "cannot be created");
 	return prepare(store, error);
+}
+
+static int open_db(struct store *store, struct varpd_error *error)
+{
+	bool exists, fresh;
+	int err = look_at_file(store, &exists, error);
+
+	if (!err)
+		err = open_for_reading(store, exists ? 0 : SQLITE_OPEN_CREATE, error);
+	if (!err)
+		err = judge(store, &fresh, error);
+	return err ? err : make_writable(store, fresh, error);
 }
 
 static int make_dirs(const char *dir, struct varpd_error *error)
@@ -186,7 +217,8 @@ static int make_dirs(const char *dir, struct varpd_error *error)
 			continue;
 		*p = '\0';
 		if (mkdir(path, 0755) && errno != EEXIST)
-			return varpd_fail(error, -errno, "cannot make the directory %s: %s", path, strerror(errno));
+			return varpd_fail(error, -errno, "cannot make the directory %s: %s", path,
+					  strerror(errno));
 		*p = '/';
 	}
 	return 0;
@@ -201,19 +233,21 @@ static int lock_dir(struct store *store, const char *dir, struct varpd_error *er
 	snprintf(path, sizeof(path), "%s/%s", dir, LOCK_NAME);
 	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (store->lock < 0)
-		return varpd_fail(error, -errno, "cannot write in the state directory %s: %s", dir, strerror(errno));
+		return varpd_fail(error, -errno, "cannot write in the state directory %s: %s", dir,
+				  strerror(errno));
 	if (!flock(store->lock, LOCK_EX | LOCK_NB))
 		return 0;
 	err = errno;
 	if (err == EWOULDBLOCK)
-		return varpd_fail(error, -EBUSY, "another varpd uses the state directory %s; give each its own", dir);
+		return varpd_fail(error, -EBUSY,
+				  "another varpd uses the state directory %s; give each its own",
+				  dir);
 	return varpd_fail(error, -err, "cannot lock %s: %s", path, strerror(err));
 }
 
 int store_open(struct store **out, const char *dir, struct varpd_error *error)
 {
 	struct store *store = calloc(1, sizeof(*store));
-	bool fresh = false;
 	int err;
 
 	if (!store)
@@ -224,9 +258,7 @@ int store_open(struct store **out, const char *dir, struct varpd_error *error)
 	if (!err)
 		err = lock_dir(store, dir, error);
 	if (!err)
-		err = inspect(store, &fresh, error);
-	if (!err)
-		err = open_for_writing(store, fresh, error);
+		err = open_db(store, error);
 	if (err) {
 		store_close(store);
 		return err;
@@ -239,7 +271,8 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	finalize(store);
+	for (int i = 0; i < STORE_STATEMENTS; i++)
+		sqlite3_finalize(store->stmt[i]);
 	sqlite3_close(store->db);
 	if (store->lock >= 0)
 		close(store->lock);
@@ -280,7 +313,8 @@ void store_rollback(struct store *store)
 
 int store_clear(struct store *store, struct varpd_error *error)
 {
-	if (sqlite3_exec(store->db, "DELETE FROM mapping; DELETE FROM supernet;", NULL, NULL, NULL) != SQLITE_OK)
+	if (sqlite3_exec(store->db, "DELETE FROM mapping; DELETE FROM supernet;", NULL, NULL,
+			 NULL) != SQLITE_OK)
 		return store_failed(store, error, "cannot be written");
 	return 0;
 }
@@ -312,7 +346,8 @@ int store_remove(struct store *store, const struct varp_key *key, struct varpd_e
 	return !err && !sqlite3_changes(store->db) ? -ENOENT : err;
 }
 
-int store_server_set(struct store *store, const struct varp_snid *snid, int32_t ttl_s, struct varpd_error *error)
+int store_server_set(struct store *store, const struct varp_snid *snid, int32_t ttl_s,
+		     struct varpd_error *error)
 {
 	sqlite3_stmt *stmt = store->stmt[STORE_SERVER_SET];
 

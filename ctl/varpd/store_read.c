@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reading the store back: all of it into the table at start, or piece by piece for listings. A row that does not make
- * sense is damage, never guessed at.
+ * Reading the store back: all of it into the table at start, or piece by piece for listings. A row
+ * that does not make sense is damage, never guessed at.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,15 +11,18 @@
 
 static int damaged(struct store *store, struct varpd_error *error)
 {
-	return varpd_fail(error, -EUCLEAN, "%s holds a row that is no mapping; restore it from a backup or move it away",
-			  store->path);
+	return varpd_fail(
+		error, -EUCLEAN,
+		"%s holds a row that is no mapping; restore it from a backup or move it away",
+		store->path);
 }
 
 static bool column_blob(sqlite3_stmt *stmt, int column, void *out, int len)
 {
 	const void *blob = sqlite3_column_blob(stmt, column);
 
-	if (!blob || sqlite3_column_type(stmt, column) != SQLITE_BLOB || sqlite3_column_bytes(stmt, column) != len)
+	if (!blob || sqlite3_column_type(stmt, column) != SQLITE_BLOB ||
+	    sqlite3_column_bytes(stmt, column) != len)
 		return false;
 	memcpy(out, blob, len);
 	return true;
@@ -30,7 +33,8 @@ static bool column_ttl(sqlite3_stmt *stmt, int column, bool always, int32_t *ttl
 	sqlite3_int64 value = sqlite3_column_int64(stmt, column);
 
 	if (sqlite3_column_type(stmt, column) != SQLITE_INTEGER ||
-	    !((value >= VARPDB_TTL_MIN && value <= VARPDB_TTL_MAX) || (always && value == VARPDB_TTL_ALWAYS)))
+	    !((value >= VARPDB_TTL_MIN && value <= VARPDB_TTL_MAX) ||
+	      (always && value == VARPDB_TTL_ALWAYS)))
 		return false;
 	*ttl_s = value;
 	return true;
@@ -54,7 +58,8 @@ static int load_servers(struct store *store, struct varp_table *table, struct va
 	int rc, err = 0;
 
 	while (!err && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		if (!column_blob(stmt, 0, &snid, sizeof(snid)) || !column_ttl(stmt, 1, false, &ttl_s))
+		if (!column_blob(stmt, 0, &snid, sizeof(snid)) ||
+		    !column_ttl(stmt, 1, false, &ttl_s))
 			err = damaged(store, error);
 		else if (varp_table_server_set(table, &snid, ttl_s))
 			err = varpd_fail(error, -ENOMEM, "out of memory");
@@ -97,7 +102,8 @@ int store_load(struct store *store, struct varp_table *table, struct varpd_error
 }
 
 int store_next(struct store *store, const struct varp_snid *snid, const struct varp_key *after,
-	       struct varp_table_entry *entries, unsigned int max, unsigned int *count, struct varpd_error *error)
+	       struct varp_table_entry *entries, unsigned int max, unsigned int *count,
+	       struct varpd_error *error)
 {
 	static const struct varp_snid last = {
 		{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }
@@ -110,7 +116,8 @@ int store_next(struct store *store, const struct varp_snid *snid, const struct v
 	*count = 0;
 	sqlite3_bind_blob(stmt, 1, from, sizeof(*from), SQLITE_STATIC);
 	/* Without a place to go on from, an empty blob sorts before every address. */
-	sqlite3_bind_blob(stmt, 2, after ? (const void *)&after->vaddr : "", after ? sizeof(after->vaddr) : 0, SQLITE_STATIC);
+	sqlite3_bind_blob(stmt, 2, after ? (const void *)&after->vaddr : "",
+			  after ? sizeof(after->vaddr) : 0, SQLITE_STATIC);
 	sqlite3_bind_int(stmt, 3, max);
 	sqlite3_bind_blob(stmt, 4, snid ? snid : &last, sizeof(last), SQLITE_STATIC);
 	while (!err && *count < max && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {

@@ -2,8 +2,9 @@
 /*
  * Listeners and connections of the text sockets.
  *
- * Nothing that a peer does makes a connection cost more than its struct, one unfinished command and TEXTSOCK_OUTPUT_MAX of answers:
- * octets are looked at in the kernel's buffer (MSG_PEEK) and taken from there only as far as they were understood.
+ * Nothing that a peer does makes a connection cost more than its struct, one unfinished command and
+ * TEXTSOCK_OUTPUT_MAX of answers: octets are looked at in the kernel's buffer (MSG_PEEK) and taken
+ * from there only as far as they were understood.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -118,13 +119,15 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
 		flush_output(conn);
 }
 
-/* Takes commands from data until the answers owed are enough, or the batch is; returns how much of it was used. */
+/* Takes commands from data until the answers owed are enough, or the batch is; returns how much of
+ * it was used. */
 static size_t take_commands(struct text_conn *conn, const char *data, size_t len)
 {
 	const struct textsock *textsock = conn->side->textsock;
 	const char *start = data;
 
-	while (len && pending_output(conn) < TEXTSOCK_OUTPUT_MAX && textsock->count < TEXTSOCK_BATCH_MAX) {
+	while (len && pending_output(conn) < TEXTSOCK_OUTPUT_MAX &&
+	       textsock->count < TEXTSOCK_BATCH_MAX) {
 		enum varp_command_read what = varp_command_reader_next(&conn->reader, &data, &len);
 
 		if (what == VARP_COMMAND_READ_MORE)
@@ -198,12 +201,14 @@ static unsigned int connection_limit(const struct textsock_side *side)
 	unsigned int limit = side->textsock->varpd->config.max_connections;
 	struct rlimit files;
 
-	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur != RLIM_INFINITY && files.rlim_cur / 3 < limit)
+	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur != RLIM_INFINITY &&
+	    files.rlim_cur / 3 < limit)
 		limit = files.rlim_cur / 3;
 	return limit ? limit : 1;
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr, int len, void *ctx)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
+		      int len, void *ctx)
 {
 	struct textsock_side *side = ctx;
 	struct text_conn *conn;
@@ -235,7 +240,8 @@ static void on_resume(evutil_socket_t fd, short what, void *ctx)
 	evconnlistener_enable(side->listener);
 }
 
-/* Out of descriptors or memory: what waits in the backlog would wake us again at once and for ever. */
+/* Out of descriptors or memory: what waits in the backlog would wake us again at once and for ever.
+ */
 static void on_accept_error(struct evconnlistener *listener, void *ctx)
 {
 	static const struct timeval pause = { .tv_usec = PAUSE_MS * 1000 };
@@ -247,7 +253,8 @@ static void on_accept_error(struct evconnlistener *listener, void *ctx)
 	event_add(side->resume, &pause);
 	if (varpd_log_allowed(&side->log, 10000, &suppressed))
 		varpd_log(VARPD_LOG_WARNING, "cannot accept connections of the group %s: %s",
-			  side->source == VARP_COMMAND_FROM_MANAGER ? "manager" : "client", strerror(err));
+			  side->source == VARP_COMMAND_FROM_MANAGER ? "manager" : "client",
+			  strerror(err));
 }
 
 static int bind_listener(const struct config_endpoint *endpoint)
@@ -262,11 +269,13 @@ static int bind_listener(const struct config_endpoint *endpoint)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	err = bind(fd, (const struct sockaddr *)&endpoint->addr, endpoint->len) ? errno : 0;
 	if (err == EADDRNOTAVAIL && !setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on))) {
-		/* Loopback is down in a new network namespace, and other addresses may come later than varpd. */
+		/* Loopback is down in a new network namespace, and other addresses may come later
+		 * than varpd. */
 		err = bind(fd, (const struct sockaddr *)&endpoint->addr, endpoint->len) ? errno : 0;
 		if (!err)
-			varpd_log(VARPD_LOG_WARNING, "a text socket's address is not on this host yet: "
-				  "nobody can connect until it is (is the loopback interface up?)");
+			varpd_log(VARPD_LOG_WARNING,
+				  "a text socket's address is not on this host yet: "
+				  "nobody can connect until it is");
 	}
 	if (err) {
 		close(fd);
@@ -275,8 +284,9 @@ static int bind_listener(const struct config_endpoint *endpoint)
 	return fd;
 }
 
-static int open_side(struct textsock *textsock, struct textsock_side *side, enum varp_command_source source,
-		     const struct config_endpoint *endpoint, struct varpd_error *error)
+static int open_side(struct textsock *textsock, struct textsock_side *side,
+		     enum varp_command_source source, const struct config_endpoint *endpoint,
+		     struct varpd_error *error)
 {
 	const char *who = source == VARP_COMMAND_FROM_MANAGER ? "manager" : "client";
 	char text[80];
@@ -289,16 +299,22 @@ static int open_side(struct textsock *textsock, struct textsock_side *side, enum
 	config_endpoint_format(endpoint, text, sizeof(text));
 	fd = bind_listener(endpoint);
 	if (fd == -EADDRINUSE)
-		return varpd_fail(error, fd, "TCP port of the group %s, %s, is taken by another program; stop that or choose "
-				  "--grp-%s-listen", who, text, source == VARP_COMMAND_FROM_MANAGER ? "mgr" : "clt");
+		return varpd_fail(error, fd,
+				  "TCP port of the group %s, %s, is taken by another program; stop "
+				  "that or choose "
+				  "--grp-%s-listen",
+				  who, text, source == VARP_COMMAND_FROM_MANAGER ? "mgr" : "clt");
 	if (fd < 0)
-		return varpd_fail(error, fd, "cannot listen for the group %s on %s: %s", who, text, strerror(-fd));
+		return varpd_fail(error, fd, "cannot listen for the group %s on %s: %s", who, text,
+				  strerror(-fd));
 	side->resume = evtimer_new(textsock->varpd->base, on_resume, side);
-	side->listener = evconnlistener_new(textsock->varpd->base, on_accept, side,
-					    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 1024, fd);
+	side->listener =
+		evconnlistener_new(textsock->varpd->base, on_accept, side,
+				   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 1024, fd);
 	if (!side->listener) {
 		close(fd);
-		return varpd_fail(error, -ENOMEM, "cannot listen for the group %s on %s", who, text);
+		return varpd_fail(error, -ENOMEM, "cannot listen for the group %s on %s", who,
+				  text);
 	}
 	if (!side->resume)
 		return varpd_fail(error, -ENOMEM, "out of memory");
@@ -335,11 +351,11 @@ int textsock_open(struct textsock **out, struct varpd *varpd, struct varpd_error
 	if (!textsock->items || !textsock->execute)
 		err = varpd_fail(error, -ENOMEM, "out of memory");
 	else
-		err = open_side(textsock, &textsock->manager, VARP_COMMAND_FROM_MANAGER, &varpd->config.grp_mgr_listen,
-				error);
+		err = open_side(textsock, &textsock->manager, VARP_COMMAND_FROM_MANAGER,
+				&varpd->config.grp_mgr_listen, error);
 	if (!err)
-		err = open_side(textsock, &textsock->client, VARP_COMMAND_FROM_CLIENT, &varpd->config.grp_clt_listen,
-				error);
+		err = open_side(textsock, &textsock->client, VARP_COMMAND_FROM_CLIENT,
+				&varpd->config.grp_clt_listen, error);
 	if (err) {
 		textsock_close(textsock);
 		return err;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Executing text commands. All complete commands that arrive in one turn of the loop, of whichever connections, become one
- * transaction of the store (so that a flood of varpd_add costs a few disk flushes, not one each); they are answered in order
- * after its commit. If that fails, each command of the batch that would have changed something is told so.
+ * Executing text commands. All complete commands that arrive in one turn of the loop, of whichever
+ * connections, become one transaction of the store (so that a flood of varpd_add costs a few disk
+ * flushes, not one each); they are answered in order after its commit. If that fails, each command
+ * of the batch that would have changed something is told so.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,8 +27,8 @@ void text_batch_add(struct text_conn *conn, bool too_long)
 	if (too_long) {
 		item->refused = strdup(overlong);
 	} else {
-		int err = varp_command_parse(conn->reader.line, conn->reader.len, conn->side->source, &item->command,
-					     &error);
+		int err = varp_command_parse(conn->reader.line, conn->reader.len,
+					     conn->side->source, &item->command, &error);
 
 		if (err == -ENODATA)
 			return;
@@ -102,7 +103,8 @@ static void answer(struct text_item *item, int result)
 	else if (result == -ENOENT && item->command.type < sizeof(missing) / sizeof(missing[0]))
 		evbuffer_add_printf(out, "ERR notfound %s\n", missing[item->command.type]);
 	else if (result == -EACCES)
-		evbuffer_add_printf(out, "ERR credentials no credentials for this supernet (or start varpd with --insecure)\n");
+		evbuffer_add_printf(out, "ERR credentials no credentials for this supernet (or "
+					 "start varpd with --insecure)\n");
 	else if (result == -ENOMEM)
 		evbuffer_add_printf(out, "ERR memory out of memory\n");
 	else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Starting and stopping the daemon's parts in order, reloading, and the engine's timer. Called by main.c.
- * What the parts do is theirs.
+ * Starting and stopping the daemon's parts in order, reloading, and the engine's timer. Called by
+ * main.c. What the parts do is theirs.
  */
 #include <errno.h>
 #include <signal.h>
@@ -131,7 +131,8 @@ static int start_engine(struct varpd *varpd, struct varpd_error *error)
 	};
 
 	varpd->monitor = monitor_new();
-	varpd->resolve = resolve_new(varpd_now_ns, config.window_ms * VARPD_NS_PER_MS + VARPD_NS_PER_S);
+	varpd->resolve =
+		resolve_new(varpd_now_ns, config.window_ms * VARPD_NS_PER_MS + VARPD_NS_PER_S);
 	if (!varpd->monitor || !varpd->resolve || actions_new(&varpd->actions, varpd))
 		return varpd_fail(error, -ENOMEM, "out of memory");
 	config.ctx = varpd->actions;
@@ -185,9 +186,11 @@ static int start_control(struct varpd *varpd, struct varpd_error *error)
 	return control_open(&varpd->control, varpd, error);
 }
 
-/* What may fail for reasons of this host's set-up comes before the datapath, which is the costly step. */
+/* What may fail for reasons of this host's set-up comes before the datapath, which is the costly
+ * step. */
 static int (*const steps[])(struct varpd *varpd, struct varpd_error *error) = {
-	start_instance, start_engine, start_store, start_net, start_textsock, start_datapath, start_control,
+	start_instance, start_engine,	start_store,   start_net,
+	start_textsock, start_datapath, start_control,
 };
 
 int varpd_start(struct varpd *varpd)
@@ -241,13 +244,14 @@ void varpd_reload(struct varpd *varpd)
 
 	varpd_notify_reloading();
 	if (config_load(&config, &varpd->overrides)) {
-		varpd_log(VARPD_LOG_ERROR, "configuration was not reloaded: the former one stays in effect");
+		varpd_log(VARPD_LOG_ERROR,
+			  "configuration was not reloaded: the former one stays in effect");
 	} else {
 		config_reload(&varpd->config, &config, restart, sizeof(restart));
 		config_free(&config);
 		varpd_log_set_level(varpd->config.log_level);
-		varpd_log(VARPD_LOG_INFO, "configuration was reloaded%s%s", *restart ? "; needs a restart to change: " : "",
-			  restart);
+		varpd_log(VARPD_LOG_INFO, "configuration was reloaded%s%s",
+			  *restart ? "; needs a restart to change: " : "", restart);
 		apply_config(varpd);
 	}
 	varpd_notify_ready("running");

@@ -16,7 +16,7 @@
 #include "msg.h"
 
 #define BATCH		64
-#define STALL_MS	20	/* nothing comes for so long: what is open counts as lost */
+#define STALL_MS	200	/* nothing comes for so long: what is open counts as lost */
 
 struct batch {
 	struct mmsghdr headers[BATCH];

@@ -15,7 +15,7 @@
 
 #define PORT		9	/* discard */
 #define BATCH		32
-#define STALL_NS	(NSEC_PER_SEC / 2)
+#define STALL_NS	(10 * NSEC_PER_SEC)
 
 struct counters {
 	int fd;
@@ -60,7 +60,7 @@ static void send_to(int fd, const struct varp_addr *base, uint32_t index)
 
 int main(int argc, char **argv)
 {
-	uint64_t count, window, sent = 0, done = 0, lost = 0, start, end, last;
+	uint64_t count, window, sent = 0, done = 0, lost = 0, start, end, last, stalled;
 	struct counters counters = { 0 };
 	struct varp_addr base;
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), size = 64 * 1024 * 1024;
@@ -72,7 +72,7 @@ int main(int argc, char **argv)
 	count = number(argv[3]);
 	window = number(argv[4]);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	start = last = now_ns();
+	start = last = stalled = now_ns();
 	end = start + number(argv[5]) * NSEC_PER_SEC;
 	while (done + lost < count && now_ns() < end) {
 		uint64_t before = done;
@@ -82,11 +82,11 @@ int main(int argc, char **argv)
 		if (!window && sent == count)
 			break;
 		done = resolved(&counters);
-		if (done != before)
-			last = now_ns();
-		else if (now_ns() - last > STALL_NS) {
+		if (done != before) {
+			last = stalled = now_ns();
+		} else if (now_ns() - stalled > STALL_NS) {
 			lost = sent - done;
-			last = now_ns();
+			stalled = now_ns();
 		}
 	}
 	printf("sent %llu\nresolved %llu\nlost %llu\nseconds %.6f\n", (unsigned long long)sent, (unsigned long long)done,

@@ -263,6 +263,22 @@ static void test_encap_runt_dropped(void **state)
 	assert_stats_are("runts", DROP(RUNT), 3, -1);
 }
 
+/* The kernel has taken the tag off and kept it aside by the time the program sees a frame that looks like any other. */
+static void test_encap_vlan_tagged_frame_dropped(void **state)
+{
+	static const __u8 tag[] = { 0x81, 0x00, 0x00, 0x05 };
+	struct frame in = frame_inner("10.1.0.1", "10.1.0.2", 0, 8), f = {};
+
+	(void)state;
+	bind_dev(harness_node, 1, 0);
+	put_mapping(1, "10.1.0.2", "192.0.2.2", 10 * BOOT_S, 0);
+	frame_add(&f, in.b, 12);
+	frame_add(&f, tag, sizeof(tag));
+	frame_add(&f, in.b + 12, in.len - 12);
+	wire_send(harness_obj->progs.varp_encap, &f);
+	assert_stats_are("tag", DROP(INNER_PROTO), 1, -1);
+}
+
 static void test_encap_unbound_device_drops_everything(void **state)
 {
 	struct run r = { .in = frame_inner("10.1.0.1", "10.1.0.2", 0, 8) };
@@ -549,6 +565,7 @@ int main(void)
 		TEST(test_encap_expired_mapping_is_a_miss),
 		TEST(test_encap_bad_frame_dropped_with_reason),
 		TEST(test_encap_runt_dropped),
+		TEST(test_encap_vlan_tagged_frame_dropped),
 		TEST(test_encap_unbound_device_drops_everything),
 		TEST(test_encap_odd_but_valid_packets_carried),
 		TEST(test_encap_supernet_in_supernet_dropped),

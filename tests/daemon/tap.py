@@ -79,8 +79,8 @@ class Control:
 
     def connect(self, timeout=20):
         sock = socket.socket(socket.AF_UNIX)
+        sock.connect(self.path)     # waits while the backlog is full, which a socket with a timeout would not
         sock.settimeout(timeout * SCALE)
-        sock.connect(self.path)
         return sock
 
     def raw(self, data):

@@ -16,7 +16,6 @@ must b join 0x10 10.1.0.4/24
 
 cached() { [ -n "$(value a ".[] | select(.vaddr == \"$1\" and .state == \"resolved\") | .raddr" cache show)" ]; }
 gone() { ! cached "$1"; }
-in_map() { map_dump a varp_cache | jq -e ".[].formatted.key.vaddr | tostring | test(\"$1\")" >/dev/null; }
 
 # Unused.
 start=$(now_ms)

@@ -26,8 +26,8 @@ status_is "not registered: status 3" 3 ask 0x10 10.1.0.99
 is "a miss, then a callback that says so" "$(tr '\n' '|' <<<"$OUT")" "10.1.0.99 miss|10.1.0.99 callback miss|"
 is "the cache has the negative answer" "$(value a '.[] | select(.vaddr == "10.1.0.99") | .state' cache show)" notknown
 if [ "$SCALE" -eq 1 ]; then is "asked again: known to be not known" "$(ask 0x10 10.1.0.99)" "10.1.0.99 notknown"; fi
-is "several at once" "$(ask 0x10 10.1.0.1 10.1.0.2 | sort | tr '\n' '|')" \
-	"10.1.0.1 callback hit 192.0.2.1|10.1.0.1 miss|10.1.0.2 hit 192.0.2.2|"
+is "several at once" "$(ask 0x10 10.1.0.98 10.1.0.2 10.1.0.1 | sort | tr '\n' '|')" \
+	"10.1.0.1 hit 192.0.2.1|10.1.0.2 hit 192.0.2.2|10.1.0.98 callback miss|10.1.0.98 miss|"
 
 # A varpd that is stopped: lookup never waits.
 kill -STOP "${VARPD_PID[a]}"
@@ -49,8 +49,8 @@ inst=$PREFIX-a
 bg mon "$VARPCTL" -i "$inst" -j monitor
 sleep 0.3
 must a cache flush
-ask "$inst" 0x10 10.1.0.2 >/dev/null
-seen() { jq -e "select(.event == \"$1\" and .vaddr == \"10.1.0.2\")" "$TMP/mon.out"; }
+ask 0x10 10.1.0.2 >/dev/null
+seen() { jq -r '.event + " " + .vaddr' "$TMP/mon.out" | grep -qx "$1 10.1.0.2"; }
 check "monitor shows the miss" wait_for 5 seen miss
 check "the insert" wait_for 5 seen insert
 check "and the hit, with its raddr" wait_for 5 seen hit

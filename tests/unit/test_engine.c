@@ -310,6 +310,43 @@ static void test_age_rows_expire_refresh_or_nothing(void **state)
 	}
 }
 
+/* A local user can send to what no message may ask for: nothing is sent, and nothing breaks. */
+static void test_vaddr_not_unicast_is_notknown_unasked(void **state)
+{
+	static const char *const vaddrs[] = {
+		"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1",
+	};
+	const struct varp_mapping mapping = { .ttl_s = 60, .deadline_ns = NOW + 5 * S, .used_ns = NOW };
+	struct fixture *f = *state;
+	size_t i;
+
+	client_set(f, 7, "192.0.2.1");
+	for (i = 0; i < ROWS(vaddrs); i++) {
+		const struct varp_key k = key(7, vaddrs[i]);
+
+		forget(f);
+		varp_engine_age(f->engine, NOW, &k, &mapping);
+		assert_int_equal(f->count, 0);
+		assert_int_equal(varp_engine_lookup(f->engine, NOW, &k), 0);
+		only(f, VARP_ACTION_NOTKNOWN);
+		assert_int_equal(varp_engine_lookup_state(f->engine, &k), VARP_LOOKUP_NOTKNOWN);
+	}
+	assert_int_equal(varp_engine_stats(f->engine)->requests_sent, 0);
+	assert_int_equal(varp_engine_stats(f->engine)->refreshes, 0);
+}
+
+/* used_ns zero means never, also while the clock itself is near zero. */
+static void test_age_never_used_soon_after_boot_is_not_refreshed(void **state)
+{
+	const struct varp_mapping mapping = { .ttl_s = 2, .deadline_ns = 2 * S };
+	struct fixture *f = *state;
+	const struct varp_key k = key(7, "10.0.0.2");
+
+	client_set(f, 7, "192.0.2.1");
+	varp_engine_age(f->engine, 1500 * MS, &k, &mapping);
+	assert_int_equal(f->count, 0);
+}
+
 static void test_age_twice_refreshes_once(void **state)
 {
 	struct fixture *f = *state;
@@ -644,6 +681,8 @@ int main(void)
 		TEST(test_nak_notknown_carries_deadline),
 		TEST(test_tick_late_ends_the_window_without_a_request),
 		TEST(test_age_rows_expire_refresh_or_nothing),
+		TEST(test_vaddr_not_unicast_is_notknown_unasked),
+		TEST(test_age_never_used_soon_after_boot_is_not_refreshed),
 		TEST(test_age_twice_refreshes_once),
 		TEST(test_refreshes_have_a_bound_of_their_own),
 		TEST(test_age_refresh_removed_here_becomes_notknown),

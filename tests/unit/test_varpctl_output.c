@@ -309,6 +309,19 @@ static void test_status_fits_and_names_what_is_wrong(void **state)
 	fake_varpd_stop(pid);
 }
 
+static void test_answer_longer_than_a_read_is_whole(void **state)
+{
+	enum { LEN = 40000 };
+	static char text[LEN + 1], answer[LEN + 64], expected[LEN + 64];
+	struct row row = { .args = "stats -j", .answer = answer, .out = expected };
+
+	(void)state;
+	memset(text, 'x', LEN);
+	snprintf(answer, sizeof(answer), "{\"ok\":true,\"result\":{\"a\":\"%s\"}}\n", text);
+	snprintf(expected, sizeof(expected), "{\"a\":\"%s\"}\n", text);
+	check(&row, 1);
+}
+
 static void test_monitor_lines_for_people(void **state)
 {
 	static const struct row rows[] = {
@@ -349,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_answers_strange_are_failures),
 		cmocka_unit_test(test_stats_json_and_groups),
 		cmocka_unit_test(test_status_fits_and_names_what_is_wrong),
+		cmocka_unit_test(test_answer_longer_than_a_read_is_whole),
 		cmocka_unit_test(test_monitor_lines_for_people),
 	};
 

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Case of the BPF programs by themselves: nanoseconds per run and per lookup, by entries in the cache. tests/bench/progs.c measures."""
+from lab import sh
+from model import Case, Goal, Metric
+
+KINDS = {
+    "encap_hot": "encapsulation, 64 destinations in use",
+    "encap_cold": "encapsulation, any destination",
+    "decap": "decapsulation",
+    "lookup_hot": "one lookup, 64 destinations in use",
+    "lookup_cold": "one lookup, any destination",
+}
+GROWTH = "growth"
+
+
+def program(lab, _peer, settings):
+    out = sh("taskset", "-c", lab.cpu["receive"], lab.helper("progs"), f"{lab.build}/gen/varp.bpf.o", settings.program_runs, *settings.entries)
+    numbers = {}
+    for line in out.splitlines():
+        kind, entries, ns = line.split()
+        numbers[f"{kind}_{entries}" if kind != "clock" else kind] = float(ns)
+    few, many = settings.entries[0], settings.entries[-1]
+    for kind in KINDS:
+        numbers[f"{kind}_{GROWTH}"] = numbers[f"{kind}_{many}"] / numbers[f"{kind}_{few}"]
+    return numbers
+
+
+def metrics(entries):
+    rows = []
+    for kind, what in KINDS.items():
+        rows += [Metric(f"{kind}_{n}", f"{what}; {n:,} entries", "ns", more=False) for n in entries]
+        if kind != "decap":
+            rows.append(Metric(f"{kind}_{GROWTH}", f"{what}; {entries[-1]:,} against {entries[0]:,}", "x", more=False, goals=(Goal(1.5, least=False),)))
+    return tuple(rows)
+
+
+CASES = (Case("program", "cost of the programs by entries in the cache", program, metrics((1000, 10000, 100000, 1000000))),)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Cases of traffic between a and b: throughput, packet rate and round trips, and the processor time that they take. Sender on one processor,
+receiver on another; request and response with both ends on one. The generators are iperf3 and sockperf."""
+import json
+import re
+import time
+
+from lab import BenchError, busy_seconds, wait_for
+from model import ALL, Case, Goal, Metric
+from peers import PEERS
+
+MTU_FRAME = 1514
+
+
+def iperf(lab, peer, seconds, *options):
+    """One iperf3 run from a to b; its JSON, and the processor time and frames of the meantime."""
+    target = PEERS[peer].target
+    server = lab.background("b", "receive", "listening", "iperf3", "-s", "-1", "-B", target, "--forceflush")
+    octets, frames = lab.frames()
+    busy = busy_seconds()
+    out = json.loads(lab.run("a", "send", "iperf3", "-c", target, "-t", seconds, "-J", *options, timeout=seconds + 30))
+    busy = busy_seconds() - busy
+    now = lab.frames()
+    server.kill()
+    return out["end"], busy, (now[0] - octets) / max(1, now[1] - frames)
+
+
+def tcp(state, flows=1):
+    def run(lab, peer, settings):
+        lab.offloads(state)
+        end, busy, frame = iperf(lab, peer, settings.seconds, "-P", str(flows))
+        received = end["sum_received"]
+        return {"gbps": received["bits_per_second"] / 1e9, "cpu": busy / (received["bytes"] / 1e9),
+                "retransmits": end["sum_sent"]["retransmits"], "frame": frame}
+    return run
+
+
+def udp(size):
+    def run(lab, peer, settings):
+        lab.offloads("super")
+        end, busy, _ = iperf(lab, peer, settings.seconds, "-u", "-b", "0", "-l", str(size))
+        total = end["sum"]
+        arrived = total["packets"] - total["lost_packets"]
+        return {"kpps": arrived / total["seconds"] / 1e3, "sent": total["packets"] / total["seconds"] / 1e3,
+                "loss": 100 * total["lost_packets"] / total["packets"], "cpu": busy / arrived * 1e6}
+    return run
+
+
+def udp_paced(lab, peer, settings):
+    """A rate that every peer carries with ease: nothing may be lost on the way, and processor time per packet is comparable."""
+    lab.offloads("super")
+    overrun = overruns(lab, "b")
+    end, busy, _ = iperf(lab, peer, settings.seconds, "-u", "-b", "20000000", "-l", "100", "-w", "400K")
+    overrun = overruns(lab, "b") - overrun
+    total = end["sum"]
+    return {"lost": total["lost_packets"] - overrun, "overrun": overrun, "cpu": busy / total["packets"] * 1e6}
+
+
+def listens(lab, host, port):
+    return f":{port} " in lab.run(host, None, "ss", "-lnutH")
+
+
+def round_trip(protocol):
+    options = ["--tcp"] if protocol == "tcp" else []
+
+    def run(lab, peer, settings):
+        lab.offloads("super")
+        target = PEERS[peer].target
+        server = lab.background("b", "send", None, "sockperf", "server", "-i", target, "-p", "11111", *options)
+        wait_for(5, lambda: listens(lab, "b", 11111), "sockperf does not listen")
+        time.sleep(0.1)
+        out = lab.run("a", "send", "sockperf", "ping-pong", "-i", target, "-p", "11111", "-t", str(max(2, settings.seconds)),
+                      *options)
+        server.kill()
+        half = re.search(r"avg-latency=([0-9.]+)", out)
+        p99 = re.search(r"percentile 99\.000 = +([0-9.]+)", out)
+        if not half:
+            raise BenchError(f"sockperf: {out[-200:]}")
+        return {"us": float(half[1]), "p99": float(p99[1]) if p99 else float("nan")}
+    return run
+
+
+def whole(numbers):
+    return None if numbers["frame"] > 2 * MTU_FRAME else f"frames of {numbers['frame']:.0f} octets: super-packets were cut up"
+
+
+def mtu_sized(numbers):
+    return None if numbers["frame"] <= MTU_FRAME else f"frames of {numbers['frame']:.0f} octets: not what a wire carries"
+
+
+def no_loss(numbers):
+    return f"{numbers['lost']:.0f} packets were lost" if numbers["lost"] else None
+
+
+def overruns(lab, host):
+    """Datagrams that a host's sockets had no room for: the receiver's slowness, and no loss on the way."""
+    lines = [line.split() for line in lab.run(host, None, "cat", "/proc/self/net/snmp").splitlines() if line.startswith("Udp:")]
+    return int(lines[1][lines[0].index("RcvbufErrors")])
+
+
+def tcp_metrics(*goals):
+    return (Metric("gbps", "throughput", "Gbit/s", goals=goals), Metric("cpu", "processor time", "s/GB", more=False),
+            Metric("retransmits", "retransmits", "", more=False), Metric("frame", "mean frame on the underlay", "B"))
+
+
+def udp_metrics(*goals):
+    return (Metric("kpps", "arrived", "kpps", goals=goals), Metric("sent", "sent", "kpps"), Metric("loss", "lost", "%", more=False),
+            Metric("cpu", "processor time", "us/packet", more=False))
+
+
+def rr_metrics():
+    return (Metric("us", "half a round trip", "us", more=False, goals=(Goal(1.12, "bare", least=False),)),
+            Metric("p99", "99th percentile", "us", more=False))
+
+
+CASES = (
+    Case("tcp_super", "TCP, super-packets pass whole", tcp("super"), tcp_metrics(Goal(0.95, "bare"), Goal(1.05, "vxlan")), ALL, check=whole),
+    Case("tcp_super_16", "TCP, super-packets, 16 flows", tcp("super", 16), tcp_metrics(), ALL, check=whole),
+    Case("tcp_mtu", "TCP, MTU-size frames on the underlay, GRO on", tcp("mtu"), tcp_metrics(Goal(1.0, "vxlan"), Goal(0.9, "bare")), ALL,
+         check=mtu_sized),
+    Case("tcp_mtu_16", "the same, 16 flows", tcp("mtu", 16), tcp_metrics(), ALL, check=mtu_sized),
+    Case("tcp_wire", "the same, one flow, checksums complete as on a real wire", tcp("wire"), tcp_metrics(), ALL, check=mtu_sized),
+    Case("udp_64", "UDP 64 B, as fast as it goes", udp(64), udp_metrics(Goal(0.85, "bare"), Goal(1.35, "vxlan")), ALL),
+    Case("udp_1400", "UDP 1400 B, as fast as it goes", udp(1400), udp_metrics(), ALL),
+    Case("udp_paced", "UDP 100 B, 25 kpps", udp_paced, (Metric("lost", "lost on the way", "packets", more=False, goals=(Goal(0, least=False),)),
+                                                        Metric("overrun", "lost in the receiver's buffer", "packets", more=False),
+                                                        Metric("cpu", "processor time", "us/packet", more=False)), ALL, check=no_loss),
+    Case("tcp_rr", "TCP request/response, both ends on one core", round_trip("tcp"), rr_metrics(), ALL),
+    Case("udp_rr", "UDP request/response, both ends on one core", round_trip("udp"), rr_metrics(), ALL),
+)

@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What the group manager was told OK: it is there after kill -9, whatever is wrong with the disk is said and destroys nothing.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+vaddrs() { value a '.[].vaddr' db show | sort | tr '\n' ' '; }
+
+# start_fails NAME REGEX [ARGUMENT...]: varpd of host a ends with 2 and one line that matches, and leaves nothing behind
+start_fails() {
+	local name=$1 regex=$2 rc
+	shift 2
+	: >"$TMP/varpd-a.log"
+	varpd_run a "$@"
+	wait_for 15 varpd_dead a || { not_ok "$name: ends"; varpd_stop a KILL; return; }
+	wait "${VARPD_PID[a]}"
+	rc=$?
+	unset "VARPD_PID[a]"
+	is "$name: exit status" "$rc" 2
+	like "$name: says why" "$(cat "$TMP/varpd-a.log")" "$regex"
+	is "$name: in one line" "$(wc -l <"$TMP/varpd-a.log")" 1
+	is "$name: leaves nothing behind" "$(find "/run/varp/$PREFIX-a" "/sys/fs/bpf/varp/$PREFIX-a" 2>/dev/null)" ""
+}
+
+ns_add a
+state=$TMP/state-a
+db=$state/varp.db
+trap 'rc=$?; umount -q "$state"; (exit "$rc"); clean_up' EXIT
+
+# --- kill -9 while commands are being answered -------------------------------------------------------------------------
+
+varpd_start a
+for round in 1 2 3; do
+	bg flood nsenter --net="/run/netns/$PREFIX-a" -- python3 "$ROOT/tests/daemon/store_cases.py" flood "$round"
+	enough() { [ "$(tail -n 1 "$TMP/flood.out")" -gt 3000 ]; }
+	wait_for 20 enough
+	varpd_stop a KILL
+	answered=$(bg_wait flood | tail -n 1)
+	varpd_start a
+	kept=$(ctl a -j db show "0x$round" | jq length)
+	num "kill -9, round $round: everything that was answered OK ($answered) is there" "$kept" -ge "$answered"
+	num "and no more than one batch beyond" "$kept" -le $((answered + 100))
+done
+like "adds go on where they were" "$(manager a 'varpd_init')" "^OK$"
+
+# --- Two daemons, one directory ----------------------------------------------------------------------------------------
+
+told a 'varpd_server_set 0x10 77' 'varpd_add 0x10 10.0.0.1 192.0.2.1'
+ns_add b
+: >"$TMP/second.log"
+"$VARPD" -i "$PREFIX-b" --netns "$PREFIX-b" --state-dir "$state" --insecure 2>"$TMP/second.log"
+is "state directory of another varpd: exit status" "$?" 2
+like "says so" "$(cat "$TMP/second.log")" "another varpd uses the state directory $state"
+is "the first is unharmed" "$(vaddrs)" "10.0.0.1 "
+varpd_stop a
+
+# --- Files that are not to be trusted ----------------------------------------------------------------------------------
+
+cp "$db" "$TMP/good.db"
+
+# spoiled NAME REGEX: the database as it is now is refused and stays the same
+spoiled() {
+	local before
+	before=$(sha256sum <"$db")
+	start_fails "$1" "$2"
+	is "$1: file is untouched" "$(sha256sum <"$db")" "$before"
+	cp "$TMP/good.db" "$db"
+}
+
+head -c 100000 /dev/urandom >"$db"
+spoiled "garbage" "varp.db is damaged"
+truncate -s 5000 "$db"
+spoiled "truncated" "varp.db is damaged"
+printf 'hello, this is a text file\n' >"$db"
+spoiled "text" "varp.db is damaged"
+sql() { python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()' "$db" "$1"; }
+sql 'PRAGMA user_version = 99'
+spoiled "newer schema" "newer varpd \(schema 99"
+sql 'PRAGMA application_id = 1'
+spoiled "another program's database" "is not varpd's database"
+sql "INSERT INTO mapping VALUES (x'00', x'00', x'00', 1)"
+spoiled "row that is no mapping" "holds a row that is no mapping"
+rm "$db"
+mkdir "$db"
+start_fails "a directory in its place" "varp.db: cannot be opened"
+rmdir "$db"
+cp "$TMP/good.db" "$db"
+varpd_start a
+is "the good file is served" "$(vaddrs) $(value a '.servers[].ttl_s' status)" "10.0.0.1  77"
+varpd_stop a
+
+# --- Directory ---------------------------------------------------------------------------------------------------------
+
+start_fails "state directory below a file" "cannot make the directory .*: Not a directory" --state-dir "$db/x"
+if mount -t tmpfs -o ro tmpfs "$state" 2>/dev/null; then
+	start_fails "read-only file system" "cannot write in the state directory .*: Read-only"
+	umount "$state"
+else
+	skip "read-only file system" "mounting is not permitted"
+fi
+
+# --- Disk full ---------------------------------------------------------------------------------------------------------
+
+if mount -t tmpfs -o size=600k tmpfs "$state" 2>/dev/null; then
+	varpd_start a
+	in_net a python3 "$ROOT/tests/daemon/store_cases.py" fill "$PREFIX-a" >"$TMP/fill"
+	is "disk full: a whole batch is refused" "$(sed -n 1p "$TMP/fill")" "refused ['ERR storage'] 200"
+	is "memory holds what was answered OK, and status counts it" "$(sed -n 2p "$TMP/fill")" "same 0"
+	stored=$(sed -n 's/stored //p' "$TMP/fill")
+	like "the log says why" "$(cat "$TMP/varpd-a.log")" "varp.db: cannot be written: database or disk is full; 200 commands"
+	like "lookups go on" "$(manager a 'bogus')" "^ERR unknown"
+	varpd_stop a KILL
+	varpd_start a
+	is "killed and started on the full disk: everything is there" "$(ctl a -j db show | jq length)" "$stored"
+	mount -o remount,size=20m "$state"
+	is "with room again, commands are accepted" "$(manager a 'varpd_add 0x1 10.9.9.9 192.0.2.1')" OK
+	is "and kept" "$(value a '[.[] | select(.vaddr == "10.9.9.9")] | length' db show) $(ctl a -j db show | jq length)" "1 $((stored + 1))"
+	varpd_stop a
+	umount "$state"
+else
+	skip "disk full" "mounting is not permitted"
+fi
+done_testing
