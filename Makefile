@@ -106,6 +106,8 @@ FUZZ_TESTS	:= $(call test_progs,fuzz)
 TEST_TOOLS	:= $(patsubst %.c,$(B)/%,$(wildcard tests/daemon/*.c tests/netns/*.c tests/tools/*.c))
 BENCH_TOOLS	:= $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
 E2E_TESTS	:= $(wildcard tests/daemon/test_*.sh tests/netns/test_*.sh)
+# Run once more with sanitizers in varpd and varpctl: what reads from strangers.
+ASAN_E2E	:= $(filter tests/daemon/% %/test_first_packet.sh %/test_garbage.sh %/test_survive.sh,$(E2E_TESTS))
 EXAMPLES	:= $(patsubst docs/%.c,$(B)/%,$(EXAMPLE_SRC))
 USER_TESTS	:= $(UNIT_TESTS) $(SCENARIO_TESTS) $(FUZZ_TESTS)
 BPF_OBJ		:= $(if $(wildcard bpf/varp.bpf.c),$(B)/gen/varp.bpf.o)
@@ -237,7 +239,8 @@ tests-all: all $(USER_TESTS) $(BPF_TESTS) $(TEST_TOOLS)
 
 RUN		:= B="$(abspath $(B))" scripts/run-tests.sh
 submake		= $(MAKE) -j$(NPROC)
-in_asan		= $(patsubst $(B)/%,$(B)-asan/%,$(1))
+ASAN_TESTS	= $(patsubst $(B)/%,$(B)-asan/%,$(USER_TESTS))
+ASAN_SCRIPTS	= $(addprefix $(abspath $(B)-asan):,$(ASAN_E2E))
 
 demo: ## lay a small supernet over namespaces and show it at work
 	$(Q)scripts/deps.sh build demo
@@ -247,10 +250,11 @@ demo: ## lay a small supernet over namespaces and show it at work
 test: ## run every test that this machine can run
 	$(Q)scripts/deps.sh build test
 	$(Q)$(submake) tests-all
-	$(Q)$(submake) B=$(B)-asan SAN=1 tests-user
+	$(Q)$(submake) B=$(B)-asan SAN=1 tests-all
 	$(Q)$(submake) B=$(B)-cov COV=1 tests-user
-	$(Q)$(RUN) -j $(NPROC) scripts/check-layers.sh scripts/lint.sh $(USER_TESTS) $(call in_asan,$(USER_TESTS)) \
-		--serial scripts/coverage.sh scripts/check-install.sh scripts/check-demo.sh $(BPF_TESTS) $(E2E_TESTS)
+	$(Q)$(RUN) -j $(NPROC) scripts/check-layers.sh scripts/lint.sh $(USER_TESTS) $(ASAN_TESTS) \
+		--serial scripts/coverage.sh scripts/check-install.sh scripts/check-demo.sh $(BPF_TESTS) $(E2E_TESTS) \
+		$(ASAN_SCRIPTS)
 
 test-unit: $(USER_TESTS) ## unit and scenario tests
 	$(Q)$(RUN) -j $(NPROC) $^
@@ -261,9 +265,9 @@ test-bpf: $(BPF_TESTS) ## BPF programs fed with packets (root)
 test-e2e: all $(TEST_TOOLS) ## daemons and programs over network namespaces (root)
 	$(Q)$(RUN) $(E2E_TESTS)
 
-test-asan: ## unit and scenario tests with ASan and UBSan
-	$(Q)$(submake) B=$(B)-asan SAN=1 tests-user
-	$(Q)$(RUN) -j $(NPROC) $(call in_asan,$(USER_TESTS))
+test-asan: ## user-space tests, daemon and tool with ASan and UBSan
+	$(Q)$(submake) B=$(B)-asan SAN=1 tests-all
+	$(Q)$(RUN) -j $(NPROC) $(ASAN_TESTS) --serial $(ASAN_SCRIPTS)
 
 coverage: ## line coverage of libvarp, at least 90 %
 	$(Q)$(submake) B=$(B)-cov COV=1 tests-user

@@ -110,7 +110,7 @@ static bool can_ask(struct varp_engine *engine, uint64_t now_ns, const struct va
 	char text[VARP_SNID_TEXT];
 
 	if (!varp_auth_have(engine->config.insecure, snid)) {
-		varp_engine_log(engine, now_ns, true,
+		varp_engine_log(engine, now_ns, VARP_LOG_NO_CREDENTIALS,
 				"no credentials for supernet %s: give this host some, or run varpd "
 				"with --insecure",
 				varp_snid_format(snid, text));
@@ -118,7 +118,7 @@ static bool can_ask(struct varp_engine *engine, uint64_t now_ns, const struct va
 	}
 	if (!varp_engine_client_get(engine, snid, NULL)) {
 		varp_engine_log(
-			engine, now_ns, true,
+			engine, now_ns, VARP_LOG_NO_SERVER,
 			"no server configured for supernet %s: name it with varpd_client_set",
 			varp_snid_format(snid, text));
 		return false;
@@ -243,7 +243,7 @@ static void log_noauthority(struct varp_engine *engine, uint64_t now_ns,
 {
 	char snid_text[VARP_SNID_TEXT], server_text[VARP_ADDR_TEXT];
 
-	varp_engine_log(engine, now_ns, true,
+	varp_engine_log(engine, now_ns, VARP_LOG_NOAUTHORITY,
 			"server %s does not serve supernet %s: name the right one with "
 			"varpd_client_set, or have it serve with varpd_server_set",
 			varp_addr_format(server, server_text), varp_snid_format(snid, snid_text));

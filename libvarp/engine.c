@@ -15,6 +15,11 @@
 #define LOG_BURST	10	/* lines at once */
 #define LOG_PER_S	1
 
+struct loading {
+	struct varp_engine *engine;
+	uint64_t now_ns;
+};
+
 /* --- Life cycle --- */
 
 struct varp_engine *varp_engine_new(const struct varp_engine_config *config)
@@ -31,7 +36,8 @@ struct varp_engine *varp_engine_new(const struct varp_engine_config *config)
 	engine->config = *config;
 	if (!engine->config.retry_ms)	/* a repetition has to be later than what it repeats */
 		engine->config.retry_ms = 1;
-	engine->log.tokens = LOG_BURST;
+	for (int kind = 0; kind < VARP_LOG_KINDS; kind++)
+		engine->log[kind].tokens = LOG_BURST;
 	return engine;
 }
 
@@ -72,6 +78,30 @@ void varp_engine_reset(struct varp_engine *engine, uint64_t now_ns)
 const struct varp_table *varp_engine_table(const struct varp_engine *engine)
 {
 	return engine->table;
+}
+
+static bool settle(const struct varp_snid *snid, int32_t ttl_s, size_t mappings, void *ctx)
+{
+	const struct loading *loading = ctx;
+
+	(void)ttl_s;
+	(void)mappings;
+	varp_client_settle(loading->engine, loading->now_ns, snid);
+	return true;
+}
+
+void varp_engine_load(struct varp_engine *engine, uint64_t now_ns, struct varp_table *table)
+{
+	struct loading loading = { engine, now_ns };
+
+	varp_table_free(engine->table);
+	engine->table = table;
+	varp_table_each_server(table, settle, &loading);
+}
+
+void varp_engine_negative_ttl_set(struct varp_engine *engine, uint32_t negative_ttl_ms)
+{
+	engine->config.negative_ttl_ms = negative_ttl_ms;
 }
 
 const struct varp_engine_stats *varp_engine_stats(const struct varp_engine *engine)
@@ -190,22 +220,23 @@ static bool take_log_token(struct varp_log_bucket *bucket, uint64_t now_ns)
 	return true;
 }
 
-void varp_engine_log(struct varp_engine *engine, uint64_t now_ns, bool error, const char *format,
-		     ...)
+void varp_engine_log(struct varp_engine *engine, uint64_t now_ns, enum varp_log_kind kind,
+		     const char *format, ...)
 {
 	char text[384];
-	const struct varp_action action = { .type = VARP_ACTION_LOG, .error = error, .text = text };
+	const struct varp_action action = { .type = VARP_ACTION_LOG, .error = true, .text = text };
+	struct varp_log_bucket *bucket = &engine->log[kind];
 	va_list args;
 	int len;
 
-	if (!take_log_token(&engine->log, now_ns))
+	if (!take_log_token(bucket, now_ns))
 		return;
 	va_start(args, format);
 	len = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (engine->log.suppressed && len > 0 && (size_t)len < sizeof(text))
+	if (bucket->suppressed && len > 0 && (size_t)len < sizeof(text))
 		snprintf(text + len, sizeof(text) - len, " (%llu more messages were suppressed)",
-			 (unsigned long long)engine->log.suppressed);
-	engine->log.suppressed = 0;
+			 (unsigned long long)bucket->suppressed);
+	bucket->suppressed = 0;
 	varp_engine_emit(engine, &action);
 }

@@ -116,12 +116,20 @@ enum varp_lookup_state varp_engine_lookup_state(const struct varp_engine *engine
  */
 void varp_engine_age(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key, const struct varp_mapping *mapping);
 
+/* For negative answers from now on; those that are cached keep their deadline. */
+void varp_engine_negative_ttl_set(struct varp_engine *engine, uint32_t negative_ttl_ms);
+
 /* Forgets lookups and negative answers: of one node, one supernet (vaddr NULL), or all (both NULL). */
 void varp_engine_flush(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid, const struct varp_addr *vaddr);
 
 /* --- Server role: the table, with its consequences for this host's own cache --- */
 
 const struct varp_table *varp_engine_table(const struct varp_engine *engine);
+/*
+ * At start: takes over (and owns) a table that was filled elsewhere, in place of its own. Nobody is
+ * told of each of perhaps a million mappings; what is open for supernets that it serves is settled.
+ */
+void varp_engine_load(struct varp_engine *engine, uint64_t now_ns, struct varp_table *table);
 int varp_engine_server_set(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid, int32_t ttl_s); /* -EACCES as above */
 int varp_engine_server_clear(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid);	/* 0, -ENOENT */
 int varp_engine_add(struct varp_engine *engine, uint64_t now_ns, const struct varp_table_entry *entry);		/* 0, -ENOMEM */

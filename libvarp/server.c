@@ -37,7 +37,7 @@ static void log_noauthority(struct varp_engine *engine, uint64_t now_ns,
 {
 	char snid_text[VARP_SNID_TEXT], client_text[VARP_ADDR_TEXT];
 
-	varp_engine_log(engine, now_ns, true,
+	varp_engine_log(engine, now_ns, VARP_LOG_NOT_SERVED,
 			"%s asked for supernet %s, which is not served here: correct its "
 			"varpd_client_set, or serve it with varpd_server_set",
 			varp_addr_format(client, client_text), varp_snid_format(snid, snid_text));

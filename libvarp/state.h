@@ -47,7 +47,19 @@ struct varp_lookup {
 	UT_hash_handle hh;
 };
 
-/* Token bucket for log lines: anybody who can send us datagrams could otherwise fill a disk. */
+/* Kinds of log lines. */
+enum varp_log_kind {
+	VARP_LOG_NO_CREDENTIALS,
+	VARP_LOG_NO_SERVER,
+	VARP_LOG_NOAUTHORITY,		/* as client: our server says so */
+	VARP_LOG_NOT_SERVED,		/* as server: to one who asks in vain */
+	VARP_LOG_KINDS,
+};
+
+/*
+ * Token bucket for log lines: anybody who can send us datagrams could otherwise fill a disk. One for
+ * each kind, so that a flood of one kind does not silence the others.
+ */
 struct varp_log_bucket {
 	uint64_t refilled_ns;
 	uint32_t tokens;
@@ -60,7 +72,7 @@ struct varp_engine {
 	struct varp_timers timers;
 	struct varp_client *clients;	/* hash by snid */
 	struct varp_table *table;
-	struct varp_log_bucket log;
+	struct varp_log_bucket log[VARP_LOG_KINDS];
 };
 
 /* --- engine.c: actions --- */
@@ -73,9 +85,10 @@ void varp_engine_notify(struct varp_engine *engine, enum varp_notice_type notice
 /* Signs, sends and counts. */
 void varp_engine_send(struct varp_engine *engine, const struct varp_msg *msg,
 		      const struct varp_addr *to, uint16_t port);
-/* Rate-limited. */
+/* An error, to be logged; each kind is rate-limited. */
 __attribute__((format(printf, 4, 5))) void
-varp_engine_log(struct varp_engine *engine, uint64_t now_ns, bool error, const char *format, ...);
+varp_engine_log(struct varp_engine *engine, uint64_t now_ns, enum varp_log_kind kind,
+		const char *format, ...);
 void varp_engine_drop(struct varp_engine *engine, enum varp_drop reason);
 
 /* --- lookup.c --- */
@@ -116,7 +129,6 @@ void varp_client_answer(struct varp_engine *engine, uint64_t now_ns, const struc
 			uint16_t from_port, const struct varp_msg *msg);
 /*
  * Answers what is open for a supernet, or cached as not known, from the table that now serves it.
- * 
  */
 void varp_client_settle(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid);
 void varp_server_request(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,

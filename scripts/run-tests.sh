@@ -4,7 +4,8 @@
 # their reasons, and ends with the line "N passed, N failed, N skipped". Called by the Makefile and by the kernel matrix.
 #
 # Usage: run-tests.sh [-j JOBS] PROGRAM... [--serial PROGRAM...]
-#   Programs before --serial may run at the same time, those behind it run one by one.
+#   Programs before --serial may run at the same time, those behind it run one by one. DIR:SCRIPT runs an end-to-end script
+#   with the programs of another build directory; one whose name ends in -asan has sanitizers, whose reports fail the test.
 # Environment:
 #   B                   build directory; logs go to $VARP_TEST_LOGS, default $B/test-logs
 #   TEST_TIMEOUT        limit per program in seconds (300); a script may ask for more by a line "# timeout: N"
@@ -37,6 +38,9 @@ done
 # Short name of a program: without the build directory, except for its variants ("asan/unit/test_msg").
 label() {
 	local l
+	case $1 in
+	*:*) l=${1%%:*}; echo "${l##*-}/$(label "${1#*:}")"; return ;;
+	esac
 	l=$(realpath -ms "$1")
 	case $l in "$B"-*) l=${l#"$B"-} ;; *) l=${l#"$B/"} ;; esac
 	l=${l#"$PWD/"}
@@ -91,10 +95,11 @@ parse() {
 }
 
 run_one() {
-	local prog=$1 name base limit rc start took
+	local prog=$1 name base limit rc start took report build=
 	name=$(label "$prog")
 	base=$logs/${name//\//-}
 	limit=${TEST_TIMEOUT:-300}
+	case $prog in *:*) build=${prog%%:*} prog=${prog#*:} ;; esac
 	case $prog in
 	*.sh)
 		start=$(sed -n '1,40s/^# timeout: \([0-9]*\).*/\1/p' "$prog" 2>/dev/null | head -n 1)
@@ -104,10 +109,25 @@ run_one() {
 	limit=$((limit * scale))
 	case $prog in /*) ;; *) prog=./$prog ;; esac
 	start=$(date +%s)
-	timeout --kill-after=15 "$limit" "$prog" </dev/null >"$base.log" 2>&1
+	(
+		case $build in
+		*-asan)
+			export VARP_SANITIZED=1 ASAN_OPTIONS=log_path=$base.report UBSAN_OPTIONS=log_path=$base.report
+			export LSAN_OPTIONS=log_path=$base.report
+			;;
+		esac
+		if [ -n "$build" ]; then export BUILD=$build; fi
+		exec timeout --kill-after=15 "$limit" "$prog" </dev/null >"$base.log" 2>&1
+	)
 	rc=$?
 	took=$(($(date +%s) - start))
 	parse "$base.log" "$rc" "$limit" >"$base.result"
+	for report in "$base".report.*; do
+		if [ -s "$report" ]; then
+			cat "$report" >>"$base.log"
+			printf 'fail\t(sanitizer)\tfound something in a program of this test\n' >>"$base.result"
+		fi
+	done
 	awk -F '\t' -v name="$name" -v took="$took" '
 		{ c[$1]++ }
 		END {
@@ -126,7 +146,7 @@ run_one() {
 }
 
 mkdir -p "$logs"
-rm -f "$logs"/*.log "$logs"/*.result "$logs/totals"
+rm -f "$logs"/*.log "$logs"/*.result "$logs"/*.report.* "$logs/totals"
 
 # The lines of one program stay together: each job prints to a file, which is shown when it ends.
 for prog in "${parallel[@]}"; do

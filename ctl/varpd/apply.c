@@ -3,6 +3,7 @@
  * See apply.h. One function for each kind of section.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "addr.h"
@@ -12,18 +13,21 @@
 #include "mappings.h"
 #include "nodes.h"
 
-#define RETRY_S 5
+#define RETRY_S		5
+#define PROBLEM_LEN	(CONFIG_PATH_LEN + CONFIG_NAME_LEN + sizeof(struct varpd_error) + 64)
 
 static int apply_underlay(struct varpd *varpd, const struct config_entry *entry,
 			  struct varpd_error *error)
 {
-	return datapath_attach(varpd->datapath, entry->name, error);
+	int err = datapath_attach(varpd->datapath, entry->name, error);
+
+	return err == -EEXIST ? 0 : err;
 }
 
-static int apply_client(struct varpd *varpd, const struct config_entry *entry,
-			struct varpd_error *error)
+static int set_server(struct varpd *varpd, const struct config_entry *entry,
+		      enum clients_source source, struct varpd_error *error)
 {
-	int err = clients_set(varpd, &entry->snid, &entry->server);
+	int err = clients_set(varpd, &entry->snid, &entry->server, source);
 
 	if (err == -EACCES)
 		varpd_fail(error, err,
@@ -33,6 +37,13 @@ static int apply_client(struct varpd *varpd, const struct config_entry *entry,
 	return err;
 }
 
+static int apply_client(struct varpd *varpd, const struct config_entry *entry,
+			struct varpd_error *error)
+{
+	return set_server(varpd, entry, CLIENTS_BY_ITSELF, error);
+}
+
+/* Only -EEXIST says that the node is there; whatever else stood in its way, its server is not set. */
 static int apply_node(struct varpd *varpd, const struct config_entry *entry,
 		      struct varpd_error *error)
 {
@@ -51,8 +62,8 @@ static int apply_node(struct varpd *varpd, const struct config_entry *entry,
 	int err = nodes_join(varpd, &join, has_server ? &entry->server : NULL, &node, &warning,
 			     error);
 
-	if (err == -EEXIST && has_server)
-		return apply_client(varpd, entry, error);
+	if (err == -EEXIST)
+		return has_server ? set_server(varpd, entry, CLIENTS_BY_JOIN, error) : 0;
 	if (!err && warning)
 		varpd_log(VARPD_LOG_WARNING, "[node %s]: %s", entry->name, warning);
 	return err;
@@ -89,8 +100,30 @@ static int entry_order(enum config_section section)
 	return order[section];
 }
 
-/* Returns how many failed. first: failures have not been logged yet. */
-static unsigned int apply_entries(struct varpd *varpd, bool first)
+static void describe(const struct varpd_config *config, const struct config_entry *entry, char *out,
+		     size_t len)
+{
+	snprintf(out, len, "%s:%u: [%s %s]: %s; trying again every %d s", config->file, entry->line,
+		 config_section_name(entry->section), entry->name, entry->problem.text, RETRY_S);
+}
+
+static void apply_entry(struct varpd *varpd, struct config_entry *entry)
+{
+	struct varpd_error error = { "" };
+	int err = appliers[entry->section](varpd, entry, &error);
+	char text[PROBLEM_LEN];
+	bool told = !strcmp(entry->problem.text, error.text);
+
+	entry->applied = !err;
+	entry->problem = err ? error : (struct varpd_error){ "" };
+	if (!err)
+		return;
+	describe(&varpd->config, entry, text, sizeof(text));
+	varpd_log(told ? VARPD_LOG_DEBUG : VARPD_LOG_ERROR, "%s", text);
+}
+
+/* Returns how many failed. */
+static unsigned int apply_entries(struct varpd *varpd)
 {
 	struct varpd_config *config = &varpd->config;
 	unsigned int failures = 0;
@@ -98,22 +131,27 @@ static unsigned int apply_entries(struct varpd *varpd, bool first)
 	for (int pass = 0; pass < CONFIG_SECTIONS; pass++)
 		for (unsigned int i = 0; i < config->entry_count; i++) {
 			struct config_entry *entry = &config->entries[i];
-			struct varpd_error error = { "" };
-			int err;
 
 			if (entry_order(entry->section) != pass || entry->applied)
 				continue;
-			err = appliers[entry->section](varpd, entry, &error);
-			entry->applied = !err || err == -EEXIST;
-			if (entry->applied)
-				continue;
-			failures++;
-			varpd_log(first ? VARPD_LOG_ERROR : VARPD_LOG_DEBUG, "%s:%u: [%s %s]: %s%s",
-				  config->file, entry->line, config_section_name(entry->section),
-				  entry->name, error.text, first ? "; trying again" : "");
+			apply_entry(varpd, entry);
+			failures += !entry->applied;
 		}
 	varpd_schedule(varpd);
 	return failures;
+}
+
+void apply_each_problem(const struct varpd *varpd, void (*visit)(const char *text, void *ctx),
+			void *ctx)
+{
+	const struct varpd_config *config = &varpd->config;
+	char text[PROBLEM_LEN];
+
+	for (unsigned int i = 0; i < config->entry_count; i++)
+		if (*config->entries[i].problem.text) {
+			describe(config, &config->entries[i], text, sizeof(text));
+			visit(text, ctx);
+		}
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *ctx)
@@ -122,7 +160,7 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (!apply_entries(varpd, false)) {
+	if (!apply_entries(varpd)) {
 		event_del(varpd->retry);
 		varpd_log(VARPD_LOG_INFO, "all sections of %s are in effect now",
 			  varpd->config.file);
@@ -137,7 +175,7 @@ void apply_config(struct varpd *varpd)
 		varpd->retry = event_new(varpd->base, -1, EV_PERSIST, on_retry, varpd);
 	if (!varpd->retry)
 		return;
-	if (apply_entries(varpd, true))
+	if (apply_entries(varpd))
 		event_add(varpd->retry, &period);
 	else
 		event_del(varpd->retry);

@@ -41,7 +41,8 @@ struct config_entry {
 	enum config_section section;
 	unsigned int line;		/* where it begins */
 	uint32_t given;			/* bit for each row of the key table: finds doubles and what is missing */
-	bool applied;			/* kept by apply.c */
+	bool applied;			/* kept by apply.c, as is: */
+	struct varpd_error problem;	/* why it is not; empty: it is, or was not tried yet */
 	char name[CONFIG_NAME_LEN];	/* UNDERLAY: the device; NODE: for people */
 	char dev[VARP_IFNAME_LEN];
 	char netns[VARP_NETNS_LEN];

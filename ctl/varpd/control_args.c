@@ -185,5 +185,6 @@ int control_status_of(int err)
 {
 	if (!err)
 		return CONTROL_OK;
-	return err == -EPERM || err == -EACCES ? CONTROL_PERMISSION : CONTROL_FAILED;
+	/* -EACCES says that a host's own settings refuse it: no credentials, IPv6 switched off. */
+	return err == -EPERM ? CONTROL_PERMISSION : CONTROL_FAILED;
 }

@@ -69,13 +69,16 @@ int control_do_cache_show(struct control_conn *conn, struct control_args *args, 
 int control_do_cache_get(struct control_conn *conn, struct control_args *args, json_t **result,
 			 struct varpd_error *error)
 {
+	char vaddr[VARP_ADDR_TEXT], snid[VARP_SNID_TEXT];
 	struct datapath_entry entry;
 	struct varp_key key;
 
 	if (!control_arg_key(args, &key))
 		return CONTROL_FAILED;
 	if (datapath_get(conn->varpd->datapath, &key, &entry)) {
-		varpd_fail(error, 0, "not in the cache");
+		varpd_fail(error, 0,
+			   "%s of supernet %s is not in the cache; varpctl resolve looks it up",
+			   varp_addr_format(&key.vaddr, vaddr), varp_snid_format(&key.snid, snid));
 		return CONTROL_NOTKNOWN;
 	}
 	*result = entry_json(&entry, varpd_now_ns());

@@ -51,13 +51,17 @@ struct control_conn {
 	/* WAITING */
 	struct resolve_wait wait;
 	struct event *timeout;
+	struct event *again;		/* the lookup ended with time left: begins another */
+	uint64_t ends_ns;		/* when timeout comes */
 };
 
 /* --- control_socket.c --- */
 
 void control_write(struct control_conn *conn, const char *line, size_t len);
 void control_write_json(struct control_conn *conn, json_t *json);	/* steals the reference */
-size_t control_pending(const struct control_conn *conn);		/* octets not yet taken by the peer */
+size_t control_pending(const struct control_conn *conn);	/* octets not yet taken by the peer */
+/* The peer neither sends nor reads any more, rather than having closed its sending side only. */
+bool control_is_gone(const struct control_conn *conn);
 /* An answer's line. result is stolen, error may be NULL with CONTROL_OK. */
 void control_reply(struct control_conn *conn, int status, json_t *result,
 		   const struct varpd_error *error);
@@ -94,7 +98,7 @@ const char *control_arg_text(struct control_args *args, const char *name, bool r
 json_t *control_json_snid(const struct varp_snid *snid);
 json_t *control_json_chid(const struct varp_chid *chid);
 json_t *control_json_addr(const struct varp_addr *addr);	/* null for a zero address or NULL */
-/* varpctl's exit status for an errno. */
+/* varpctl's exit status for an errno: CONTROL_PERMISSION if varpd lacks the privilege (-EPERM). */
 int control_status_of(int err);
 
 /* --- Handlers. Return CONTROL_OK (with *result, or NULL for null), another status with error filled, or CONTROL_LATER --- */

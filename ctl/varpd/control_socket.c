@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/listener.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -48,7 +49,9 @@ static void end_waiting(struct control_conn *conn)
 	resolve_cancel(conn->varpd->resolve, &conn->wait);
 	if (conn->timeout)
 		event_free(conn->timeout);
-	conn->timeout = NULL;
+	if (conn->again)
+		event_free(conn->again);
+	conn->timeout = conn->again = NULL;
 }
 
 static void free_conn(struct control_conn *conn)
@@ -80,6 +83,13 @@ size_t control_pending(const struct control_conn *conn)
 	return evbuffer_get_length(bufferevent_get_output(conn->bev));
 }
 
+bool control_is_gone(const struct control_conn *conn)
+{
+	struct pollfd fd = { .fd = bufferevent_getfd(conn->bev) };
+
+	return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR));
+}
+
 void control_write(struct control_conn *conn, const char *line, size_t len)
 {
 	bufferevent_write(conn->bev, line, len);
@@ -106,8 +116,8 @@ void control_reply(struct control_conn *conn, int status, json_t *result,
 		control_write_json(conn, json_pack("{s:b, s:o}", "ok", 1,
 						   "result", result ? result : json_null()));
 	else
-		control_write_json(conn, json_pack("{s:b, s:i, s:s}", "ok", 0, "status", status,
-						   "error", error->text));
+		control_write_json(conn, json_pack("{s:b, s:i, s:s}", "ok", 0,
+						   "status", status, "error", error->text));
 }
 
 void control_answer(struct control_conn *conn, int status, json_t *result,
@@ -230,6 +240,7 @@ static void on_write(struct bufferevent *bev, void *ctx)
 
 static void on_event(struct bufferevent *bev, short what, void *ctx)
 {
+	static const struct varpd_error gone = { "nobody waits for the answer" };
 	struct control_conn *conn = ctx;
 
 	(void)bev;
@@ -238,7 +249,10 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
 		return;
 	}
 	conn->eof = true;
-	take_requests(conn);
+	if (conn->state == CONTROL_WAITING && control_is_gone(conn))
+		control_answer(conn, CONTROL_FAILED, NULL, &gone);
+	else
+		take_requests(conn);
 }
 
 /* --- Listener --- */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "addr.h"
+#include "apply.h"
 #include "control_internal.h"
 #include "textsock.h"
 
@@ -30,7 +31,7 @@ static const char *attach_name(uint32_t attach)
 __attribute__((format(printf, 2, 3)))
 static void warn(struct status *status, const char *format, ...)
 {
-	char text[300];
+	char text[800];
 	va_list args;
 
 	va_start(args, format);
@@ -54,10 +55,12 @@ static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 					"raddr6", control_json_addr(&record->raddr6),
 					"attached_by", attach_name(record->attach)));
 	if (!record->up)
-		warn(status, "underlay %s is down", record->name);
+		warn(status, "underlay %s is down: ip link set %s up", record->name, record->name);
 	if (varp_addr_is_zero(&record->raddr4) && varp_addr_is_zero(&record->raddr6))
-		warn(status, "underlay %s has no address: nothing can be sent over it",
-		     record->name);
+		warn(status,
+		     "underlay %s has no address, nothing can be sent over it: "
+		     "ip address add ADDR/LEN dev %s",
+		     record->name, record->name);
 }
 
 static void add_node(const struct datapath_node *node, void *ctx)
@@ -70,15 +73,27 @@ static void add_node(const struct datapath_node *node, void *ctx)
 	varp_snid_format(&node->key.snid, snid);
 	varp_addr_format(&node->key.vaddr, vaddr);
 	if (!*node->underlay)
-		warn(status, "node %s of %s has no underlay: varpctl attach IFACE", vaddr, snid);
+		warn(status,
+		     "node %s of %s has no underlay, nothing can be sent from it: "
+		     "varpctl attach IFACE",
+		     vaddr, snid);
 	if (!varpd->config.insecure)
-		warn(status, "node %s of %s: no credentials, lookups are answered as not known",
+		warn(status,
+		     "node %s of %s: no credentials, lookups are answered as not known: start "
+		     "varpd with --insecure if the network is trusted",
 		     vaddr, snid);
 	else if (!varp_engine_client_get(varpd->engine, &node->key.snid, NULL) &&
 		 !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL))
 		warn(status,
-		     "node %s of %s: no VARP server is known, lookups are answered as not known",
+		     "node %s of %s: no VARP server is known, lookups are answered as not known: "
+		     "name one with varpd_client_set on the group client's socket, or leave and "
+		     "join again with server ADDR",
 		     vaddr, snid);
+}
+
+static void add_problem(const char *text, void *ctx)
+{
+	warn(ctx, "%s", text);
 }
 
 static bool add_client(const struct varp_snid *snid, const struct varp_addr *server, void *ctx)
@@ -170,6 +185,7 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	(void)error;
 	datapath_each_underlay(varpd->datapath, add_underlay, &status);
 	datapath_each_node(varpd->datapath, add_node, &status);
+	apply_each_problem(varpd, add_problem, &status);
 	varp_engine_each_client(varpd->engine, add_client, &status);
 	varp_table_each_server(varp_engine_table(varpd->engine), add_server, &status);
 	*result = json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",

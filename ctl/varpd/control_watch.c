@@ -11,6 +11,7 @@
 #include "control_internal.h"
 
 #define RESOLVE_TIMEOUT_MAX_MS	(3600 * 1000)
+#define RESOLVE_WORTHWHILE_MS	250
 #define WATCH_OUTPUT_MAX	(256 * 1024)	/* octets that wait before a watcher loses events */
 
 #define conn_of(pointer, member) \
@@ -35,21 +36,94 @@ static json_t *resolved_json(const struct varp_key *key, const struct varp_addr 
 			 ttl);
 }
 
+/* "VADDR of supernet SNID is not known: WHY", and what to do where that is plain. */
+static void fail_notknown(struct varpd *varpd, const struct varp_key *key, const char *why,
+			  struct varpd_error *error)
+{
+	char vaddr[VARP_ADDR_TEXT], snid[VARP_SNID_TEXT], server[VARP_ADDR_TEXT];
+	struct varp_addr addr;
+
+	varp_addr_format(&key->vaddr, vaddr);
+	varp_snid_format(&key->snid, snid);
+	if (varp_table_serves(varp_engine_table(varpd->engine), &key->snid, NULL))
+		varpd_fail(error, 0,
+			   "%s of supernet %s is not known%s: it is not registered here; "
+			   "varpd_add does that",
+			   vaddr, snid, why);
+	else if (!varpd->config.insecure)
+		varpd_fail(error, 0,
+			   "%s of supernet %s is not known%s: varpd has no credentials for the "
+			   "supernet, and was not started with --insecure",
+			   vaddr, snid, why);
+	else if (varp_engine_client_get(varpd->engine, &key->snid, &addr))
+		varpd_fail(error, 0,
+			   "%s of supernet %s is not known%s: server %s has no such mapping, or "
+			   "does not serve the supernet",
+			   vaddr, snid, why, varp_addr_format(&addr, server));
+	else
+		varpd_fail(error, 0,
+			   "%s of supernet %s is not known%s: no server is configured; name one "
+			   "with join ... server, or varpd_client_set",
+			   vaddr, snid, why);
+}
+
 static void answer_notknown(struct control_conn *conn)
 {
 	struct varpd_error error;
 
-	varpd_fail(&error, 0,
-		   "not known: the supernet's server has no such mapping, or none is configured");
+	fail_notknown(conn->varpd, &conn->wait.key, "", &error);
 	control_answer(conn, CONTROL_NOTKNOWN, NULL, &error);
 }
 
 static void answer_timeout(struct control_conn *conn)
 {
+	char vaddr[VARP_ADDR_TEXT], snid[VARP_SNID_TEXT], server[VARP_ADDR_TEXT] = "none";
+	const struct varp_key *key = &conn->wait.key;
+	struct varpd_error error;
+	struct varp_addr addr;
+
+	if (varp_engine_client_get(conn->varpd->engine, &key->snid, &addr))
+		varp_addr_format(&addr, server);
+	varpd_fail(&error, 0, "%s of supernet %s: timed out, its server %s does not answer",
+		   varp_addr_format(&key->vaddr, vaddr), varp_snid_format(&key->snid, snid),
+		   server);
+	control_answer(conn, CONTROL_TIMEOUT, NULL, &error);
+}
+
+/* Waits for the outcome of a lookup, which is begun if none goes on. */
+static void look_up(struct control_conn *conn)
+{
+	struct varpd *varpd = conn->varpd;
 	struct varpd_error error;
 
-	varpd_fail(&error, 0, "timed out: the supernet's server does not answer");
-	control_answer(conn, CONTROL_TIMEOUT, NULL, &error);
+	resolve_wait(varpd->resolve, &conn->wait);
+	/* The answer may come from within, when the supernet is served here. */
+	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &conn->wait.key) &&
+	    conn->state == CONTROL_WAITING) {
+		varpd_fail(&error, 0, "too many lookups of this supernet are open; try again");
+		control_answer(conn, CONTROL_FAILED, NULL, &error);
+	}
+	varpd_schedule(varpd);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	if (control_is_gone(ctx))
+		answer_timeout(ctx);
+	else
+		look_up(ctx);
+}
+
+/*
+ * The lookup's window has ended. There may be time for another one, but not in here, where the
+ * engine is still at work. Too little time for an answer is just waited for.
+ */
+static void look_up_again(struct control_conn *conn)
+{
+	if (conn->ends_ns >= varpd_now_ns() + RESOLVE_WORTHWHILE_MS * VARPD_NS_PER_MS)
+		event_active(conn->again, 0, 0);
 }
 
 static void resolve_done(struct resolve_wait *wait, enum resolve_result result,
@@ -63,7 +137,7 @@ static void resolve_done(struct resolve_wait *wait, enum resolve_result result,
 	else if (result == RESOLVE_NOTKNOWN)
 		answer_notknown(conn);
 	else
-		answer_timeout(conn);
+		look_up_again(conn);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *ctx)
@@ -79,20 +153,21 @@ static int resolve_now(struct varpd *varpd, const struct varp_key *key, json_t *
 {
 	struct datapath_entry entry;
 	struct varp_addr raddr;
+	bool cached;
 
 	if (control_local_raddr(varpd, key, &raddr)) {
 		*result = resolved_json(key, &raddr, json_null());
 		return CONTROL_OK;
 	}
-	if (datapath_get(varpd->datapath, key, &entry))
-		return CONTROL_LATER;
-	if (entry.state == DATAPATH_RESOLVED) {
+	cached = !datapath_get(varpd->datapath, key, &entry);
+	if (cached && entry.state == DATAPATH_RESOLVED) {
 		*result = resolved_json(key, &entry.raddr,
 					control_json_ttl(entry.deadline_ns, varpd_now_ns()));
 		return CONTROL_OK;
 	}
-	if (entry.state == DATAPATH_NOTKNOWN) {
-		varpd_fail(error, 0, "not known: the negative answer is cached");
+	if ((cached && entry.state == DATAPATH_NOTKNOWN) ||
+	    varp_engine_lookup_state(varpd->engine, key) == VARP_LOOKUP_NOTKNOWN) {
+		fail_notknown(varpd, key, " (this answer is cached)", error);
 		return CONTROL_NOTKNOWN;
 	}
 	return CONTROL_LATER;
@@ -115,21 +190,17 @@ int control_do_resolve(struct control_conn *conn, struct control_args *args, jso
 	if (status != CONTROL_LATER)
 		return status;
 	timeout = (struct timeval){ timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	conn->ends_ns = varpd_now_ns() + timeout_ms * VARPD_NS_PER_MS;
 	conn->timeout = evtimer_new(varpd->base, on_timeout, conn);
-	if (!conn->timeout || event_add(conn->timeout, &timeout)) {
+	conn->again = evtimer_new(varpd->base, on_again, conn);
+	if (!conn->timeout || !conn->again || event_add(conn->timeout, &timeout)) {
 		varpd_fail(error, 0, "out of memory");
-		return CONTROL_FAILED;
+		control_answer(conn, CONTROL_FAILED, NULL, error);
+		return CONTROL_LATER;
 	}
 	conn->state = CONTROL_WAITING;
 	conn->wait.done = resolve_done;
-	resolve_wait(varpd->resolve, &conn->wait);
-	/* The answer may come from within, when the supernet is served here. */
-	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &conn->wait.key) &&
-	    conn->state == CONTROL_WAITING) {
-		varpd_fail(error, 0, "too many lookups of this supernet are open; try again");
-		control_answer(conn, CONTROL_FAILED, NULL, error);
-	}
-	varpd_schedule(varpd);
+	look_up(conn);
 	return CONTROL_LATER;
 }
 

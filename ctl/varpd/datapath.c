@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Opens and closes the datapath, and sums its counters. Called by main.c once each. The parts are listed in
- * datapath_internal.h.
+ * Opens and closes the datapath, and sums its counters. Called by main.c once each. The parts are
+ * listed in datapath_internal.h.
  */
 #include "datapath_internal.h"
 
@@ -90,7 +90,8 @@ static int open_parts(struct datapath *dp, struct varpd_error *error)
 }
 
 int datapath_open(struct datapath **out, const struct datapath_config *config,
-		  struct event_base *base, const struct datapath_ops *ops, struct varpd_error *error)
+		  struct event_base *base, const struct datapath_ops *ops,
+		  struct varpd_error *error)
 {
 	struct datapath *dp = calloc(1, sizeof(*dp));
 	int err;

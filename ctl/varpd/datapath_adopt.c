@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Takes over what an earlier varpd of this instance left: underlays and node devices from their records, with this varpd's
- * programs put in the place of the old ones while traffic goes on. Called by datapath.c once at start.
+ * Takes over what an earlier varpd of this instance left: underlays and node devices from their
+ * records, with this varpd's programs put in the place of the old ones while traffic goes on.
+ * Called by datapath.c once at start.
  *
- * The records may be out of date in any way: devices gone or made anew, addresses changed. What is not there any more is
- * removed, except underlays, which are remembered by name.
+ * The records may be out of date in any way: devices gone or made anew, addresses changed. What is
+ * not there any more is removed, except underlays, which are remembered by name.
  */
 #include "datapath_internal.h"
 
@@ -122,7 +123,8 @@ static int list_nodes(struct datapath *dp)
 
 		key = next;
 		end = bpf_map_get_next_key(dp->maps.local, &key, &next);
-		if (bpf_map_lookup_elem(dp->maps.local, &key, &local) || varp_addr_is_zero(&key.vaddr))
+		if (bpf_map_lookup_elem(dp->maps.local, &key, &local) ||
+		    varp_addr_is_zero(&key.vaddr))
 			continue;
 		device = dp_device_find(dp, local.peer);
 		if (!device)
@@ -151,11 +153,13 @@ static int adopt_device(struct datapath *dp, struct dp_device *device, struct va
 	int err = -ENOLINK;
 
 	memcpy(name, device->record.name, sizeof(name));
-	if (device_there(dp, device))
+	if (device_there(dp, device)) {
 		err = dp_device_replace(dp, device);
+		device->stranger = err == -ENOLINK;
+	}
 	if (err == -ENOLINK) {
-		varpd_log(VARPD_LOG_WARNING, "node device %s has gone since the last run: its nodes have "
-			  "left", name);
+		varpd_log(VARPD_LOG_WARNING,
+			  "node device %s has gone since the last run: its nodes have left", name);
 		dp_device_free(dp, device);
 		return 0;
 	}
@@ -208,6 +212,7 @@ int dp_adopt(struct datapath *dp, struct varpd_error *error)
 	update_supernets(dp);
 	err = dp_reconcile(dp);
 	if (err)
-		return varpd_fail(error, err, "cannot read interfaces and addresses: %s", strerror(-err));
+		return varpd_fail(error, err, "cannot read interfaces and addresses: %s",
+				  strerror(-err));
 	return 0;
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Puts programs on devices and takes them off, so that they stay when the daemon ends: by pinned TCX links where the
- * kernel has them (6.6), else as filters of the clsact qdisc. Called by datapath_underlay.c and datapath_device.c.
+ * Puts programs on devices and takes them off, so that they stay when the daemon ends: by pinned
+ * TCX links where the kernel has them (6.6), else as filters of the clsact qdisc. Called by
+ * datapath_underlay.c and datapath_device.c.
  *
- * Others' programs are left alone. TCX keeps them in a list, where ours goes last; with clsact on an underlay the kernel
- * chooses a free priority. On node devices, which are ours, the filter stands at a fixed place.
+ * Others' programs are left alone. TCX keeps them in a list, where ours goes last; with clsact on
+ * an underlay the kernel chooses a free priority. On node devices, which are ours, the filter
+ * stands at a fixed place.
  *
  * VARP_TC=clsact in the environment makes it do without TCX, for tests.
  */
@@ -22,6 +24,8 @@
 /* Kernel headers of the oldest platforms lack these; the values are the kernel's ABI. */
 #define TCX_INGRESS	((enum bpf_attach_type)46)
 #define TCX_EGRESS	((enum bpf_attach_type)47)
+
+#define TCX_PROGRAMS_MAX	64	/* the kernel's bound per device and direction */
 
 #define OWN_HANDLE	1
 #define OWN_PRIORITY	1
@@ -49,7 +53,10 @@ static void link_path(const struct datapath *dp, const struct hook *hook, uint32
 	dp_pin_path(dp, path, name);
 }
 
-/* A kernel that knows TCX looks for the device first and finds none; an older one stumbles over the attach type. */
+/*
+ * A kernel that knows TCX looks for the device first and finds none; an older one stumbles over the
+ * attach type.
+ */
 bool dp_tcx_supported(const struct datapath *dp)
 {
 	const char *wish = getenv("VARP_TC");
@@ -84,6 +91,27 @@ static int tcx_attach(const struct datapath *dp, const struct hook *hook, uint32
 	return err;
 }
 
+/*
+ * Is our program on this device, of this namespace? The link may be on a device with the same index
+ * elsewhere, when the instance was moved to another namespace.
+ */
+static bool tcx_present(const struct datapath *dp, const struct hook *hook, uint32_t ifindex)
+{
+	uint32_t ids[TCX_PROGRAMS_MAX], count = TCX_PROGRAMS_MAX;
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(dp_program_fd(dp, hook->program), &info, &len) ||
+	    bpf_prog_query((int)ifindex, hook->egress ? TCX_EGRESS : TCX_INGRESS, 0, NULL, ids,
+			   &count))
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		if (ids[i] == info.id)
+			return true;
+	}
+	return false;
+}
+
 static int tcx_replace(const struct datapath *dp, const struct hook *hook, uint32_t ifindex)
 {
 	char path[DP_PATH_MAX];
@@ -96,6 +124,8 @@ static int tcx_replace(const struct datapath *dp, const struct hook *hook, uint3
 	if (bpf_link_update(fd, dp_program_fd(dp, hook->program), NULL))
 		err = -errno;
 	close(fd);
+	if (!err && !tcx_present(dp, hook, ifindex))
+		err = -ENOLINK;
 	return err;
 }
 
@@ -188,7 +218,10 @@ static void clsact_detach(const struct datapath *dp, const struct hook *hook, ui
 		qdisc_remove_if_unused(dp, ifindex);
 }
 
-/* A filter that is not there any more must not be made anew by "replace": the device may be another one. */
+/*
+ * A filter that is not there any more must not be made anew by "replace": the device may be another
+ * one.
+ */
 static bool clsact_present(const struct hook *hook, uint32_t ifindex,
 			   const struct dp_attachment *attachment)
 {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Writes answers into the maps and lets go of the packets that waited for them. Called by the engine's actions.
+ * Writes answers into the maps and lets go of the packets that waited for them. Called by the
+ * engine's actions.
  *
- * Only varpd inserts into varp_cache. BPF opens entries in varp_pending; they are closed here, and the supernet's count of
- * them with them.
+ * Only varpd inserts into varp_cache. BPF opens entries in varp_pending; they are closed here, and
+ * the supernet's count of them with them.
  */
 #include "datapath_internal.h"
 
@@ -64,8 +65,8 @@ void dp_held_drop(struct datapath *dp, const struct varp_key *key, enum varp_dro
 }
 
 /*
- * Tells BPF where the held packets are to go while new ones still queue behind them. False: no lookup is open and nothing
- * waits.
+ * Tells BPF where the held packets are to go while new ones still queue behind them. False: no
+ * lookup is open and nothing waits.
  */
 static bool start_draining(struct datapath *dp, const struct varp_key *key,
 			   const struct varp_addr *raddr)
@@ -85,14 +86,14 @@ static bool start_draining(struct datapath *dp, const struct varp_key *key,
 }
 
 /*
- * Order: what waits is sent first, then what queued meanwhile, then the mapping lets new packets pass by, then the few
- * that had been on their way to the queue.
+ * Order: what waits is sent first, then what queued meanwhile, then the mapping lets new packets
+ * pass by, then the few that had been on their way to the queue.
  *
- * A refresh of a mapping that is there writes over it. In a full cache that evicts some others, least recently used
- * ones, since the kernel takes a free element first; it happens once per mapping and half ttl.
+ * A refresh of a mapping that is there writes over it. In a full cache that evicts some others,
+ * least recently used ones, since the kernel takes a free element first.
  */
-int datapath_resolved(struct datapath *dp, const struct varp_key *key, const struct varp_addr *raddr,
-		      uint32_t ttl_s, uint64_t deadline_ns)
+int datapath_resolved(struct datapath *dp, const struct varp_key *key,
+		      const struct varp_addr *raddr, uint32_t ttl_s, uint64_t deadline_ns)
 {
 	struct varp_mapping mapping = {
 		.raddr = *raddr,
@@ -121,7 +122,10 @@ int datapath_resolved(struct datapath *dp, const struct varp_key *key, const str
 	return err;
 }
 
-/* The pending entry of a negative answer. Without one, as after `resolve`, one is made within the supernet's bound. */
+/*
+ * The pending entry of a negative answer. Without one, as after `resolve`, one is made within the
+ * supernet's bound.
+ */
 static int mark_notknown(struct datapath *dp, const struct varp_key *key, uint64_t deadline_ns)
 {
 	struct varp_pending pending = { 0 };

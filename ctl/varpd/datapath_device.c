@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Node devices: veth pairs whose far end stays with the daemon, with the records by which BPF knows them, and the nodes
- * (addresses) on them. Called by datapath_node.c, by adoption and by the watch.
+ * Node devices: veth pairs whose far end stays with the daemon, with the records by which BPF knows
+ * them, and the nodes (addresses) on them. Called by datapath_node.c, by adoption and by the watch.
  */
 #include "datapath_internal.h"
 
@@ -63,8 +63,9 @@ static bool usable(const struct dp_underlay *underlay)
 }
 
 /*
- * A pinned raddr decides. Else a device stays with the underlay it has for as long as that is attached, also while the
- * interface is away; when it was detached, the first attached one with an address takes over.
+ * A pinned raddr decides. Else a device stays with the underlay it has for as long as that is
+ * attached, also while the interface is away; when it was detached, the first attached one with an
+ * address takes over.
  */
 struct dp_underlay *dp_device_choose(struct datapath *dp, const struct varp_dev *record)
 {
@@ -194,7 +195,10 @@ void dp_node_describe(const struct dp_device *device, const struct dp_node *node
 	out->key = node->key;
 	out->chid = record->chid;
 	out->plen = node->plen;
-	/* A pinned raddr is where the node says it lives; the other family's serves only to send from. */
+	/*
+	 * A pinned raddr is where the node says it lives; the other family's serves only to send
+	 * from.
+	 */
 	if (varp_addr_is_zero(&record->raddr) || varp_addr_is_v4(&record->raddr))
 		out->raddr4 = record->raddr4;
 	if (varp_addr_is_zero(&record->raddr) || !varp_addr_is_v4(&record->raddr))
@@ -264,7 +268,7 @@ void dp_device_free(struct datapath *dp, struct dp_device *device)
 	struct dp_node *node, *next;
 	struct netlink_link link;
 
-	if (!netlink_link_get(dp->nl, NULL, device->record.peer, &link) &&
+	if (!device->stranger && !netlink_link_get(dp->nl, NULL, device->record.peer, &link) &&
 	    link.peer == device->record.dev)
 		netlink_link_delete(dp->nl, device->record.peer);
 	for (size_t i = 0; i < DEVICE_HOOKS; i++) {
@@ -290,7 +294,10 @@ void dp_device_free(struct datapath *dp, struct dp_device *device)
 
 /* --- MTU --- */
 
-/* The namespace is opened by name each time: holding it open would keep it alive after its owner let it go. */
+/*
+ * The namespace is opened by name each time: holding it open would keep it alive after its owner
+ * let it go.
+ */
 static int set_far_mtu(struct datapath *dp, const struct dp_device *device, uint32_t mtu)
 {
 	const struct varp_dev *record = &device->record;
@@ -323,8 +330,10 @@ int dp_device_set_mtu(struct datapath *dp, struct dp_device *device, uint32_t mt
 	if (!err)
 		err = set_far_mtu(dp, device, mtu);
 	if (err)
-		varpd_log(VARPD_LOG_WARNING, "cannot set the MTU of %s to %u: %s; larger packets are "
-			  "answered with ICMP", device->record.name, mtu, strerror(-err));
+		varpd_log(VARPD_LOG_WARNING,
+			  "cannot set the MTU of %s to %u: %s; larger packets are "
+			  "answered with ICMP",
+			  device->record.name, mtu, strerror(-err));
 	/* Also on failure: it would not go better a moment later. */
 	device->mtu = mtu;
 	return err;
@@ -340,15 +349,17 @@ static void rebind(struct datapath *dp, struct dp_device *device)
 	mtu = dp_device_bind(&record, dp_device_choose(dp, &record), device->mtu);
 	if (memcmp(&record, &device->record, sizeof(record))) {
 		if (!record.underlay && device->record.underlay)
-			varpd_log(VARPD_LOG_WARNING, "%s has no underlay: nothing is sent until one with "
-				  "a fitting address is attached", record.name);
+			varpd_log(VARPD_LOG_WARNING,
+				  "%s has no underlay: nothing is sent until one with "
+				  "a fitting address is attached",
+				  record.name);
 		device->record = record;
 		err = dp_device_store(dp, device);
 		DL_FOREACH(device->nodes, node)
 			err = err ? err : dp_node_store(dp, device, node);
 		if (err)
-			varpd_log(VARPD_LOG_ERROR, "cannot write the records of %s: %s", record.name,
-				  strerror(-err));
+			varpd_log(VARPD_LOG_ERROR, "cannot write the records of %s: %s",
+				  record.name, strerror(-err));
 	}
 	if (mtu != device->mtu && !dp_device_set_mtu(dp, device, mtu))
 		varpd_log(VARPD_LOG_INFO, "MTU of %s is now %u", record.name, mtu);

@@ -48,8 +48,8 @@
 #define DP_INSTANCE_MAX	32
 
 /*
- * Key into varp_underlays of one whose interface is gone. It is remembered by name, to be attached again when it comes
- * back; real indexes never have this bit.
+ * Key into varp_underlays of one whose interface is gone. It is remembered by name, to be attached
+ * again when it comes back; real indexes never have this bit.
  */
 #define DP_ABSENT	0x80000000U
 
@@ -70,6 +70,7 @@ struct dp_node {
 struct dp_device {
 	struct varp_dev record;		/* as in varp_devs for the peer */
 	uint32_t mtu;
+	bool stranger;			/* what has its indexes now is another device: hands off */
 	struct dp_node *nodes;
 	UT_hash_handle hh_peer;		/* by record.peer */
 	UT_hash_handle hh_dev;		/* by record.dev, if that is in the daemon's namespace */
@@ -140,7 +141,8 @@ static inline void dp_changed(struct datapath *dp, const char *event, const char
 
 /* --- datapath_pins.c --- */
 
-int dp_pins_prepare(struct datapath *dp, struct varpd_error *error);	/* mounts, makes directories */
+/* Mounts and makes directories. */
+int dp_pins_prepare(struct datapath *dp, struct varpd_error *error);
 void dp_pins_remove(struct datapath *dp);	/* everything of this instance and version */
 void dp_pin_path(const struct datapath *dp, char path[DP_PATH_MAX], const char *name);
 
@@ -159,7 +161,10 @@ enum dp_hook {
 	DP_HOOK_REINJECT,	/* egress of a peer */
 };
 
-/* How a program is attached. Our own devices' filters stand at a fixed place, underlays' where the kernel had room. */
+/*
+ * How a program is attached. Our own devices' filters stand at a fixed place, underlays' where the
+ * kernel had room.
+ */
 struct dp_attachment {
 	enum varp_attach how;
 	uint32_t handle, priority;
@@ -169,7 +174,10 @@ struct dp_attachment {
 bool dp_tcx_supported(const struct datapath *dp);
 int dp_hook_attach(struct datapath *dp, enum dp_hook hook, uint32_t ifindex,
 		   struct dp_attachment *attachment);
-/* Puts this object's program in the place of an earlier one's. -ENOLINK: it is not attached any more. */
+/*
+ * Puts this object's program in the place of an earlier one's. -ENOLINK: it is not attached any
+ * more.
+ */
 int dp_hook_replace(struct datapath *dp, enum dp_hook hook, uint32_t ifindex,
 		    struct dp_attachment *attachment);
 /* Also when the device has gone: then only the pin is left to remove. */
@@ -191,13 +199,16 @@ int dp_underlay_store(struct datapath *dp, struct dp_underlay *underlay);
 /* Attaches to a link that exists; `underlay` is filled in and stored. */
 int dp_underlay_bring(struct datapath *dp, struct dp_underlay *underlay,
 		      const struct netlink_link *link);
-void dp_underlay_lose(struct datapath *dp, struct dp_underlay *underlay);	/* its interface has gone */
-struct dp_underlay *dp_underlay_new(struct datapath *dp, const char *name);	/* NULL: no memory or too many */
+/* Its interface has gone. */
+void dp_underlay_lose(struct datapath *dp, struct dp_underlay *underlay);
+/* NULL: no memory, or too many. */
+struct dp_underlay *dp_underlay_new(struct datapath *dp, const char *name);
 void dp_underlay_free(struct datapath *dp, struct dp_underlay *underlay);
 
 /* --- datapath_device.c --- */
 
-struct dp_device *dp_device_find(struct datapath *dp, uint32_t ifindex);	/* the peer's, or the node device's if here */
+/* By the index of the peer, or of the node device if that is in the daemon's namespace. */
+struct dp_device *dp_device_find(struct datapath *dp, uint32_t ifindex);
 struct dp_device *dp_device_by_name(struct datapath *dp, const char *name, const char *netns);
 struct dp_device *dp_device_new(struct datapath *dp, const struct varp_dev *record);
 /* Which underlay it should use now, by its pinned raddr or preference; NULL: none. */
@@ -223,8 +234,9 @@ void dp_node_describe(const struct dp_device *device, const struct dp_node *node
 
 /* --- datapath_supernet.c --- */
 
-int dp_supernet_find(const struct datapath *dp, const struct varp_snid *snid);	/* index or -ENOENT */
-int dp_supernet_get(struct datapath *dp, const struct varp_snid *snid);		/* index, taking a free slot; -ENOSPC */
+/* Its index, or -ENOENT; get takes a free slot if there is none, or -ENOSPC. */
+int dp_supernet_find(const struct datapath *dp, const struct varp_snid *snid);
+int dp_supernet_get(struct datapath *dp, const struct varp_snid *snid);
 unsigned int dp_supernet_nodes(struct datapath *dp, const struct varp_snid *snid);
 /* After a node came or went: the mark in varp_local, and what is left behind by the last one. */
 int dp_supernet_update(struct datapath *dp, const struct varp_snid *snid);
@@ -244,7 +256,9 @@ int dp_reconcile(struct datapath *dp);
 
 int dp_ring_open(struct datapath *dp, struct varpd_error *error);
 void dp_ring_close(struct datapath *dp);
-/* Takes in what has come, within bounds. Misses are not reported from here but from the event loop. */
+/*
+ * Takes in what has come, within bounds. Misses are not reported from here but from the event loop.
+ */
 void dp_ring_consume(struct datapath *dp);
 
 int dp_send_open(struct datapath *dp, struct varpd_error *error);
@@ -283,8 +297,8 @@ struct dp_entry {
 };
 
 /*
- * The next entries of a table, expired ones too, up to max (at most DP_BATCH). *count is zero at the end. A failure ends the walk
- * too.
+ * The next entries of a table, expired ones too, up to max (at most DP_BATCH). *count is zero at
+ * the end. A failure ends the walk too.
  */
 int dp_walk_open(struct datapath *dp);
 void dp_walk_close(struct datapath *dp);
@@ -295,10 +309,14 @@ void dp_walk(struct datapath *dp, enum dp_table table, struct datapath_cursor *c
 
 int dp_sweep_open(struct datapath *dp, struct varpd_error *error);
 void dp_sweep_close(struct datapath *dp);
-/* Remembers an ICMP error's word about the path to a raddr, and sees to it that mappings learn of it. */
+/*
+ * Remembers an ICMP error's word about the path to a raddr, and sees to it that mappings learn of
+ * it.
+ */
 void dp_pmtu_learn(struct datapath *dp, const struct varp_addr *raddr, uint32_t mtu);
 /* The underlays' MTU changed to this: what was learned that is not below it is void. */
 void dp_pmtu_cap(struct datapath *dp, uint32_t mtu);
-uint16_t dp_pmtu_get(struct datapath *dp, const struct varp_addr *raddr);	/* zero: nothing is known */
+/* Zero: nothing is known. */
+uint16_t dp_pmtu_get(struct datapath *dp, const struct varp_addr *raddr);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Leave: undoing a join, node by node; the last one of a device takes the device along. Also what nodes there are.
- * Called by the control half of varpd.
+ * Leave: undoing a join, node by node; the last one of a device takes the device along. Also what
+ * nodes there are. Called by the control half of varpd.
  */
 #include "datapath_internal.h"
 
@@ -87,7 +87,8 @@ int datapath_leave(struct datapath *dp, const struct varp_snid *snid, const stru
 	node = dp_node_find(dp, &key, &device);
 	if (!node)
 		return varpd_fail(error, -ENOENT, "%s in supernet %s is not a node of this host",
-				  varp_addr_format(vaddr, vaddr_text), varp_snid_format(snid, snid_text));
+				  varp_addr_format(vaddr, vaddr_text),
+				  varp_snid_format(snid, snid_text));
 	leave_node(dp, device, node);
 	return 0;
 }

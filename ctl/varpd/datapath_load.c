@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Loads the BPF object: sizes and settings in, maps pinned or taken over. Called by datapath.c once at start. Turns what
- * the kernel may refuse into one line for a person; libbpf's own words go to the log at debug.
+ * Loads the BPF object: sizes and settings in, maps pinned or taken over. Called by datapath.c once
+ * at start. Turns what the kernel may refuse into one line for a person; libbpf's own words go to
+ * the log at debug.
  */
 #include "datapath_internal.h"
 
@@ -17,7 +18,10 @@
 
 #include "varp.skel.h"
 
-/* Maps that outlive the daemon. The others (scratch, read-only data) belong to one load of the programs. */
+/*
+ * Maps that outlive the daemon. The others (scratch, read-only data) belong to one load of the
+ * programs.
+ */
 struct pinned_map {
 	const char *name;
 	size_t fd_offset;			/* into struct dp_maps */
@@ -100,8 +104,8 @@ static int prepare_map(struct datapath *dp, const struct pinned_map *pinned)
 }
 
 /*
- * adjust_room with BPF_F_ADJ_ROOM_DECAP_L3_* came with Linux 6.3. A backport to an older number is not found out and not
- * needed: the programs have another way.
+ * adjust_room with BPF_F_ADJ_ROOM_DECAP_L3_* came with Linux 6.3. A backport to an older number is
+ * not found out and not needed: the programs have another way.
  */
 static bool kernel_has_decap_l3(void)
 {
@@ -140,7 +144,8 @@ static int explain(const struct datapath *dp, int err, struct varpd_error *error
 		return varpd_fail(error, err, "out of file descriptors while loading the BPF "
 				  "programs; raise the limit (ulimit -n, LimitNOFILE=)");
 	case -ENOMEM:
-		return varpd_fail(error, err, "not enough memory for the BPF maps; lower cache-max, "
+		return varpd_fail(error, err,
+				  "not enough memory for the BPF maps; lower cache-max, "
 				  "pending-max or ring-bytes");
 	case -ENOSPC:
 		return varpd_fail(error, err, "the kernel's verifier gave up on the BPF programs: "
@@ -148,11 +153,14 @@ static int explain(const struct datapath *dp, int err, struct varpd_error *error
 	case -EACCES:
 	case -EINVAL:
 		if (!dp->fresh)
-			return varpd_fail(error, err, "the maps pinned in %s do not fit this varpd, or the "
-					  "kernel refused the programs (log-level debug tells which); "
-					  "to start anew, which ends what is forwarded: rm -r %s",
-					  dp->dir, dp->dir);
-		return varpd_fail(error, err, "the kernel refused the BPF programs: Linux 6.1 or newer "
+			return varpd_fail(
+				error, err,
+				"the maps pinned in %s do not fit this varpd, or the "
+				"kernel refused the programs (log-level debug tells which); "
+				"to start anew, which ends what is forwarded: rm -r %s",
+				dp->dir, dp->dir);
+		return varpd_fail(error, err,
+				  "the kernel refused the BPF programs: Linux 6.1 or newer "
 				  "is needed (log-level debug shows why)");
 	}
 	return varpd_fail(error, err, "cannot load the BPF programs: %s", strerror(-err));

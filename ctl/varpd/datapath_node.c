@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Join: making this host a node of a supernet. Called by the control half of varpd; datapath_leave.c undoes it.
+ * Join: making this host a node of a supernet. Called by the control half of varpd;
+ * datapath_leave.c undoes it.
  *
- * Nothing of a new node device may leave in the clear, so it comes up last: made down, records written, programs
- * attached, address given, up. The application's end may sit in another namespace; the peer stays with the daemon.
+ * Nothing of a new node device may leave in the clear, so it comes up last: made down, records
+ * written, programs attached, address given, up. The application's end may sit in another
+ * namespace; the peer stays with the daemon.
  */
 #include "datapath_internal.h"
 
@@ -35,7 +37,8 @@ static int open_namespace(struct datapath *dp, struct joining *j, struct varpd_e
 	const char *wanted = j->join->netns && j->join->netns[0] ? j->join->netns : NULL;
 	int err;
 
-	j->netns_fd = wanted ? netns_open(wanted) : open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	j->netns_fd = wanted ? netns_open(wanted) :
+			       open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (j->netns_fd < 0)
 		return varpd_fail(error, wanted ? j->netns_fd : -errno, "cannot open the network "
 				  "namespace %s: %s", wanted ? wanted : "", strerror(errno));
@@ -69,12 +72,15 @@ static int choose_name(struct joining *j, struct varpd_error *error)
 	if (j->join->dev) {
 		if (!j->join->dev[0] || strlen(j->join->dev) >= sizeof(j->name) ||
 		    strchr(j->join->dev, '/') || strchr(j->join->dev, ' '))
-			return varpd_fail(error, -EINVAL, "\"%.40s\" cannot be the name of an interface",
+			return varpd_fail(error, -EINVAL,
+					  "\"%.40s\" cannot be the name of an interface",
 					  j->join->dev);
 		strcpy(j->name, j->join->dev);
 		if (!netlink_link_get(j->far, j->name, 0, &link))
-			return varpd_fail(error, -EEXIST, "there is an interface %s already; choose "
-					  "another name with dev, or leave dev away", j->name);
+			return varpd_fail(error, -EEXIST,
+					  "there is an interface %s already; choose "
+					  "another name with dev, or leave dev away",
+					  j->name);
 		return 0;
 	}
 	for (unsigned int n = 0; n < VARP_MAX_NODES; n++) {
@@ -87,7 +93,8 @@ static int choose_name(struct joining *j, struct varpd_error *error)
 }
 
 /* Its peer is called after it where that tells them apart, else it gets a name that nobody has. */
-static int make_pair(struct datapath *dp, struct joining *j, uint32_t mtu, struct netlink_link *peer)
+static int make_pair(struct datapath *dp, struct joining *j, uint32_t mtu,
+		     struct netlink_link *peer)
 {
 	char name[VARP_IFNAME_LEN];
 	uint32_t number;
@@ -121,8 +128,8 @@ static void disable_ipv6(const char *name)
 }
 
 /*
- * Without ARP: inner packets are looked up by their IP address. Without IPv6 addresses of their own the devices are
- * silent. GRO and segmentation offloads stay as the kernel sets them.
+ * Without ARP: inner packets are looked up by their IP address. Without IPv6 addresses of their own
+ * the devices are silent. GRO and segmentation offloads stay as the kernel sets them.
  */
 static int quieten(struct datapath *dp, struct joining *j, const struct netlink_link *peer,
 		   const struct netlink_link *dev)
@@ -147,11 +154,13 @@ static int address_failed(const struct joining *j, int err, uint32_t mtu, struct
 
 	varp_addr_format(&j->join->vaddr, text);
 	if (!varp_addr_is_v4(&j->join->vaddr) && mtu < 1280)
-		return varpd_fail(error, err, "%s cannot have an IPv6 address: its MTU of %u is below "
-				  "1280; raise the underlay's MTU", j->name, mtu);
+		return varpd_fail(error, err,
+				  "%s cannot have an IPv6 address: its MTU of %u is below "
+				  "1280; raise the underlay's MTU",
+				  j->name, mtu);
 	if (err == -EACCES || err == -EPERM || err == -EAFNOSUPPORT)
-		return varpd_fail(error, err, "cannot give %s to %s: %s (is IPv6 disabled there?)", text,
-				  j->name, strerror(-err));
+		return varpd_fail(error, err, "cannot give %s to %s: %s (is IPv6 disabled there?)",
+				  text, j->name, strerror(-err));
 	return varpd_fail(error, err, "cannot give %s/%u to %s: %s", text, j->join->plen, j->name,
 			  strerror(-err));
 }
@@ -191,7 +200,8 @@ static int make_record(struct datapath *dp, const struct joining *j, struct varp
 	int supernet = dp_supernet_get(dp, &j->join->snid);
 
 	if (supernet < 0)
-		return varpd_fail(error, supernet, "this host is in %d supernets, which is the limit",
+		return varpd_fail(error, supernet,
+				  "this host is in %d supernets, which is the limit",
 				  VARP_MAX_SUPERNETS);
 	memset(record, 0, sizeof(*record));
 	record->snid = j->join->snid;
@@ -220,7 +230,8 @@ static int make_device(struct datapath *dp, struct joining *j, struct dp_device 
 		return err;
 	err = make_pair(dp, j, mtu, &peer);
 	if (err)
-		return varpd_fail(error, err, "cannot make the device %s: %s", j->name, strerror(-err));
+		return varpd_fail(error, err, "cannot make the device %s: %s", j->name,
+				  strerror(-err));
 	err = netlink_link_get(j->far, j->name, 0, &dev);
 	if (!err)
 		err = quieten(dp, j, &peer, &dev);
@@ -279,7 +290,8 @@ static int check_underlay(struct datapath *dp, const struct datapath_join *join,
 	struct dp_underlay *underlay;
 
 	if (!dp->underlays)
-		return varpd_fail(error, -ENETDOWN, "no interface is attached; first: varpctl attach IFACE");
+		return varpd_fail(error, -ENETDOWN,
+				  "no interface is attached; first: varpctl attach IFACE");
 	if (varp_addr_is_zero(&join->raddr))
 		return 0;
 	DL_FOREACH(dp->underlays, underlay) {
@@ -288,8 +300,9 @@ static int check_underlay(struct datapath *dp, const struct datapath_join *join,
 		list_raddr(there, sizeof(there), &underlay->record.raddr4);
 		list_raddr(there, sizeof(there), &underlay->record.raddr6);
 	}
-	return varpd_fail(error, -EADDRNOTAVAIL, "%s is not an address of an attached interface; these "
-			  "are:%s", varp_addr_format(&join->raddr, wanted), there[0] ? there : " none");
+	return varpd_fail(error, -EADDRNOTAVAIL,
+			  "%s is not an address of an attached interface; these are:%s",
+			  varp_addr_format(&join->raddr, wanted), there[0] ? there : " none");
 }
 
 static int check(struct datapath *dp, const struct datapath_join *join, const struct varp_key *key,
@@ -300,9 +313,11 @@ static int check(struct datapath *dp, const struct datapath_join *join, const st
 
 	varp_addr_format(&join->vaddr, vaddr);
 	if (!varp_addr_is_unicast(&join->vaddr))
-		return varpd_fail(error, -EINVAL, "%s cannot be a vaddr: it is not a unicast address", vaddr);
+		return varpd_fail(error, -EINVAL,
+				  "%s cannot be a vaddr: it is not a unicast address", vaddr);
 	if (join->plen > (varp_addr_is_v4(&join->vaddr) ? 32 : 128))
-		return varpd_fail(error, -EINVAL, "prefix length %u is too long for %s", join->plen, vaddr);
+		return varpd_fail(error, -EINVAL, "prefix length %u is too long for %s", join->plen,
+				  vaddr);
 	if (dp_node_find(dp, key, &device))
 		return varpd_fail(error, -EEXIST, "%s in supernet %s is on %s already", vaddr,
 				  varp_snid_format(&join->snid, snid), device->record.name);
@@ -325,7 +340,8 @@ static int join_device(struct datapath *dp, struct joining *j, struct varpd_erro
 		device = dp_device_by_name(dp, join->dev, j->netns);
 	if (device) {
 		if (!same_combo(&device->record, join))
-			return varpd_fail(error, -EEXIST, "%s is a device of another supernet or channel",
+			return varpd_fail(error, -EEXIST,
+					  "%s is a device of another supernet or channel",
 					  join->dev);
 		strcpy(j->name, device->record.name);
 		return add_node(dp, j, device, error);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The instance's directory below the BPF file system: /sys/fs/bpf/varp/INSTANCE/vN with the maps, and links/ in it with
- * one pin per attached program. Called by datapath.c when it opens and closes.
+ * The instance's directory below the BPF file system: /sys/fs/bpf/varp/INSTANCE/vN with the maps,
+ * and links/ in it with one pin per attached program. Called by datapath.c when it opens and
+ * closes.
  *
  * Names in bpffs must not hold dots, so nothing here is named after an interface.
  */
@@ -38,7 +39,10 @@ static bool is_bpffs(void)
 	return !statfs(BPFFS, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
-/* Started by `ip netns exec`, say: what is mounted there ends with the last process of that mount namespace. */
+/*
+ * Started by `ip netns exec`, say: what is mounted there ends with the last process of that mount
+ * namespace.
+ */
 static bool private_mounts(void)
 {
 	struct stat own, init;
@@ -54,7 +58,8 @@ static int mount_bpffs(struct varpd_error *error)
 	if (!mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700")) {
 		varpd_log(VARPD_LOG_INFO, "mounted a BPF file system on %s", BPFFS);
 		if (private_mounts())
-			varpd_log(VARPD_LOG_WARNING, "this mount namespace is not the system's: forwarding ends "
+			varpd_log(VARPD_LOG_WARNING,
+				  "this mount namespace is not the system's: forwarding ends "
 				  "with varpd; start it with --netns rather than `ip netns exec`");
 		return 0;
 	}
@@ -65,11 +70,16 @@ static int mount_bpffs(struct varpd_error *error)
 
 static int make_dir(const char *path, struct varpd_error *error)
 {
+	bool may_not;
+	int err;
+
 	if (!mkdir(path, 0700) || errno == EEXIST)
 		return 0;
-	return varpd_fail(error, -errno, "cannot make the directory %s: %s%s", path, strerror(errno),
-			  errno == EACCES || errno == EPERM ?
-			  "; varpd needs root, or CAP_BPF and CAP_NET_ADMIN and write access there" : "");
+	err = -errno;
+	may_not = err == -EACCES || err == -EPERM;
+	return varpd_fail(error, err, "cannot make the directory %s: %s%s", path, strerror(-err),
+			  may_not ? "; varpd needs root, or CAP_BPF, CAP_NET_ADMIN and the "
+				    "right to write there" : "");
 }
 
 static bool instance_valid(const char *instance)
@@ -85,7 +95,10 @@ static bool instance_valid(const char *instance)
 	return true;
 }
 
-/* Maps of another layout cannot be taken over, and flows that use them go on until someone removes them. */
+/*
+ * Maps of another layout cannot be taken over, and flows that use them go on until someone removes
+ * them.
+ */
 static void warn_of_other_versions(const char *instance_dir)
 {
 	DIR *dir = opendir(instance_dir);

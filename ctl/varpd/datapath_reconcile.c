@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reads links and addresses and makes underlays, nodes and records agree with them. One way for all cases, so that a change that was
- * missed, or came while no varpd ran, ends as if it had been seen. Called by datapath_watch.c on news, and when underlays
- * are attached or adopted.
+ * Reads links and addresses and makes underlays, nodes and records agree with them. One way for all
+ * cases, so that a change that was missed, or came while no varpd ran, ends as if it had been seen.
+ * Called by datapath_watch.c on news, and when underlays are attached or adopted.
  */
 #include "datapath_internal.h"
 
@@ -50,7 +50,10 @@ static int note_link(const struct netlink_link *link, void *ctx)
 	return 0;
 }
 
-/* Only what an outer packet can be sent from: not link-local (it would need an interface beside it), not still being probed. */
+/*
+ * Only what an outer packet can be sent from: not link-local (it would need an interface beside
+ * it), not still being probed.
+ */
 static bool can_be_raddr(const struct netlink_address *address)
 {
 	if (address->flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED))
@@ -61,8 +64,8 @@ static bool can_be_raddr(const struct netlink_address *address)
 }
 
 /*
- * The kernel lists addresses in its own order of preference; IPv6 temporary and deprecated ones are on their way out and count
- * as ours, but are no source for new packets.
+ * The kernel lists addresses in its own order of preference; IPv6 temporary and deprecated ones are
+ * on their way out and count as ours, but are no source for new packets.
  */
 static int note_address(const struct netlink_address *address, void *ctx)
 {
@@ -112,8 +115,8 @@ static void underlay_back(struct datapath *dp, struct dp_underlay *underlay,
 	int err = dp_underlay_bring(dp, underlay, link);
 
 	if (err) {
-		varpd_log(VARPD_LOG_ERROR, "underlay %s is back but cannot be attached: %s", link->name,
-			  strerror(-err));
+		varpd_log(VARPD_LOG_ERROR, "underlay %s is back but cannot be attached: %s",
+			  link->name, strerror(-err));
 		return;
 	}
 	varpd_log(VARPD_LOG_INFO, "underlay %s is back and attached again", link->name);
@@ -122,8 +125,9 @@ static void underlay_back(struct datapath *dp, struct dp_underlay *underlay,
 
 static void underlay_gone(struct datapath *dp, struct dp_underlay *underlay)
 {
-	varpd_log(VARPD_LOG_WARNING, "underlay %s has gone; it will be attached again when it comes "
-		  "back", underlay->record.name);
+	varpd_log(VARPD_LOG_WARNING,
+		  "underlay %s has gone; it will be attached again when it comes back",
+		  underlay->record.name);
 	dp_underlay_lose(dp, underlay);
 	dp_changed(dp, "detach", underlay->record.name, NULL);
 }
@@ -223,7 +227,8 @@ static void log_address_change(const struct varp_underlay *before, const struct 
 		varp_addr_format(&now->raddr4, four);
 	if (!varp_addr_is_zero(&now->raddr6))
 		varp_addr_format(&now->raddr6, six);
-	varpd_log(VARPD_LOG_INFO, "addresses of underlay %s: IPv4 %s, IPv6 %s", now->name, four, six);
+	varpd_log(VARPD_LOG_INFO, "addresses of underlay %s: IPv4 %s, IPv6 %s", now->name, four,
+		  six);
 }
 
 static int reconcile_addresses(struct datapath *dp, struct reality *r)
@@ -254,7 +259,8 @@ static int reconcile_addresses(struct datapath *dp, struct reality *r)
 	}
 	free(before);
 	if (r->raddrs_left_out)
-		varpd_log(VARPD_LOG_WARNING, "underlays have more than %d addresses; the rest is not used",
+		varpd_log(VARPD_LOG_WARNING,
+			  "underlays have more than %d addresses; the rest is not used",
 			  RADDRS_MAX);
 	return err ? err : write_raddrs(dp, r);
 }
@@ -276,7 +282,10 @@ static void device_gone(struct datapath *dp, struct dp_device *device)
 	dp_device_free(dp, device);
 }
 
-/* Is the pair still as it was made? A node device moved to another namespace by hand is as good as gone: see `join ... netns`. */
+/*
+ * Is the pair still as it was made? A node device moved to another namespace by hand is as good as
+ * gone: see `join ... netns`.
+ */
 static bool intact(const struct reality *r, const struct dp_device *device)
 {
 	const struct netlink_link *peer = link_by_index(r, device->record.peer);
@@ -285,22 +294,38 @@ static bool intact(const struct reality *r, const struct dp_device *device)
 	       (!device->record.here || link_by_index(r, device->record.dev));
 }
 
+/*
+ * A node device in the daemon's namespace that got another name or MAC address. The latter is
+ * written on what it is given.
+ */
+static void device_follow(struct datapath *dp, struct dp_device *device,
+			  const struct netlink_link *dev)
+{
+	struct varp_dev *record = &device->record;
+	struct dp_node *node;
+	int err;
+
+	if (!strcmp(dev->name, record->name) && !memcmp(dev->mac, record->mac, sizeof(record->mac)))
+		return;
+	memcpy(record->name, dev->name, sizeof(record->name));
+	memcpy(record->mac, dev->mac, sizeof(record->mac));
+	err = dp_device_store(dp, device);
+	DL_FOREACH(device->nodes, node)
+		err = err ? err : dp_node_store(dp, device, node);
+	if (err)
+		varpd_log(VARPD_LOG_ERROR, "cannot write the records of %s: %s", record->name,
+			  strerror(-err));
+}
+
 static void reconcile_devices(struct datapath *dp, const struct reality *r)
 {
 	struct dp_device *device, *next;
 
 	HASH_ITER(hh_peer, dp->by_peer, device, next) {
-		const struct netlink_link *dev;
-
-		if (!intact(r, device)) {
+		if (!intact(r, device))
 			device_gone(dp, device);
-			continue;
-		}
-		dev = device->record.here ? link_by_index(r, device->record.dev) : NULL;
-		if (dev && strcmp(dev->name, device->record.name)) {
-			memcpy(device->record.name, dev->name, sizeof(device->record.name));
-			dp_device_store(dp, device);
-		}
+		else if (device->record.here)
+			device_follow(dp, device, link_by_index(r, device->record.dev));
 	}
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What BPF has to say: misses with their packets, packets to answer with ICMP, path MTUs. Records of the ring buffer come
- * in here, packets go to held.c, and misses to the engine.
+ * What BPF has to say: misses with their packets, packets to answer with ICMP, path MTUs. Records
+ * of the ring buffer come in here, packets go to held.c, and misses to the engine.
  *
- * The engine may answer a miss at once, and the answer takes in more records (datapath_resolved). So a miss is only
- * noted while records are read, and reported after: by the turn that reads, or by one of its own where an answer read.
+ * The engine may answer a miss at once, and the answer takes in more records (datapath_resolved).
+ * So a miss is only noted while records are read, and reported after: by the turn that reads, or by
+ * one of its own where an answer read.
  */
 #include "datapath_internal.h"
 
@@ -94,7 +95,10 @@ static void (*const handlers[])(struct dp_ring *ring, const struct varp_event *e
 	[VARP_EVENT_PMTU]	= on_pmtu,
 };
 
-/* Records are padded to 8 octets, so size may be more than what is in it. Non-zero ends the turn after this record. */
+/*
+ * Records are padded to 8 octets, so size may be more than what is in it. Non-zero ends the turn
+ * after this record.
+ */
 static int on_record(void *ctx, void *data, size_t size)
 {
 	const struct varp_event *event = data;
@@ -118,7 +122,10 @@ static void consume(struct dp_ring *ring)
 	ring->consuming = false;
 }
 
-/* For an answer. Misses among the records are others' or too late; the descriptor will not be readable for them again. */
+/*
+ * For an answer. Misses among the records are others' or too late; the descriptor will not be
+ * readable for them again.
+ */
 void dp_ring_consume(struct datapath *dp)
 {
 	struct dp_ring *ring = dp->ring;

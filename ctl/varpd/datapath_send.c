@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Sends frames out of node devices' peers: held packets, which varp_reinject at the peer's egress encapsulates, and ICMP errors,
- * which pass it and arrive at the node device. Called by datapath_cache.c and datapath_ring.c.
+ * Sends frames out of node devices' peers: held packets, which varp_reinject at the peer's egress
+ * encapsulates, and ICMP errors, which pass it and arrive at the node device. Called by
+ * datapath_cache.c and datapath_ring.c.
  */
 #include "datapath_internal.h"
 
@@ -18,7 +19,8 @@
 
 #include "icmp.h"
 
-#define SEND_BUFFER	(8 * 1024 * 1024)	/* room for a burst of super-packets; what is sent leaves it at once */
+/* Room for a burst of super-packets; what is sent leaves it at once. */
+#define SEND_BUFFER	(8 * 1024 * 1024)
 #define ICMP_PER_SECOND	1000			/* in all; BPF bounds them per destination */
 
 static const uint8_t reinject_mac[ETH_ALEN] = VARP_REINJECT_MAC;
@@ -32,12 +34,14 @@ int dp_send_open(struct datapath *dp, struct varpd_error *error)
 	if (dp->packet_fd < 0) {
 		err = -errno;
 		return varpd_fail(error, err, "cannot open a packet socket: %s%s", strerror(-err),
-				  err == -EPERM ? "; varpd needs root, or CAP_NET_RAW and CAP_NET_ADMIN" : "");
+				  err != -EPERM ? "" :
+				  "; varpd needs root, or CAP_NET_RAW and CAP_NET_ADMIN");
 	}
 	if (setsockopt(dp->packet_fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one))) {
 		err = -errno;
 		dp_send_close(dp);
-		return varpd_fail(error, err, "cannot set up the packet socket: %s", strerror(-err));
+		return varpd_fail(error, err, "cannot set up the packet socket: %s",
+				  strerror(-err));
 	}
 	setsockopt(dp->packet_fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
 	return 0;

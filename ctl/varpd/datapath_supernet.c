@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Slots of varp_supernets: who serves a supernet, how many lookups are open in it, and the mark in varp_local that says
- * it is joined here. Called by the parts that make nodes, close lookups and configure servers.
+ * Slots of varp_supernets: who serves a supernet, how many lookups are open in it, and the mark in
+ * varp_local that says it is joined here. Called by the parts that make nodes, close lookups and
+ * configure servers.
  *
- * The array is mapped into the daemon. BPF adds to the counts in it at any time, so a slot in use is changed field by
- * field, and counts only by atomic additions.
+ * The array is mapped into the daemon. BPF adds to the counts in it at any time, so a slot in use
+ * is changed field by field, and counts only by atomic additions.
  */
 #include "datapath_internal.h"
 
@@ -90,8 +91,9 @@ void dp_pending_subtract(struct datapath *dp, uint32_t supernet, uint32_t n)
 }
 
 /*
- * A daemon that was killed between deleting an entry and subtracting it left a count too high for ever. BPF goes on
- * adding meanwhile: what it adds during the walk is kept, by correcting with the difference found.
+ * A daemon that was killed between deleting an entry and subtracting it left a count too high for
+ * ever. BPF goes on adding meanwhile: what it adds during the walk is kept, by correcting with the
+ * difference found.
  */
 void dp_pending_recount(struct datapath *dp)
 {

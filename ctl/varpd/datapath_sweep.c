@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Every VARPDB_TTL_UPDATE seconds: shows each mapping to the engine, which ages or refreshes it, and drops lookups that the engine
- * knows no more. Also keeps what ICMP errors said about paths, and writes it into mappings on the same walk.
+ * Every VARPDB_TTL_UPDATE seconds: shows each mapping to the engine, which ages or refreshes it,
+ * and drops lookups that the engine knows no more. Also keeps what ICMP errors said about paths,
+ * and writes it into mappings on the same walk.
  *
  * A pass takes one batch per turn of the event loop, so that a million entries hold nobody up.
  */
@@ -13,7 +14,7 @@
 #include <string.h>
 
 #define PMTU_MAX	1024
-#define PMTU_LIFE_NS	(600 * NSEC_PER_SEC)	/* RFC 1191, 6.3: try larger ones again after ten minutes */
+#define PMTU_LIFE_NS	(600 * NSEC_PER_SEC)	/* RFC 1191, 6.3: then try larger ones again */
 #define PMTU_LEAST	576
 #define GRACE_NS	NSEC_PER_SEC		/* the engine ends its lookups by itself */
 
@@ -31,7 +32,7 @@ struct dp_sweep {
 	bool enabled;			/* aging; packets' time limits hold regardless */
 	bool running;
 	bool again;			/* something was learned while a pass ran */
-	bool write_pmtu;		/* mappings may say what is not in the table, or the other way round */
+	bool write_pmtu;		/* mappings may differ from the table of path MTUs */
 	enum dp_table table;
 	struct datapath_cursor cursor;
 	struct pmtu *pmtus;		/* oldest first */
@@ -137,8 +138,8 @@ static void write_pmtu(struct datapath *dp, struct dp_entry *entry)
 /* --- Passes --- */
 
 /*
- * A lookup that nobody ended: its miss was read by a daemon that is gone. Read again before it is deleted, since BPF may have
- * opened it anew.
+ * A lookup that nobody ended: its miss was read by a daemon that is gone. Read again before it is
+ * deleted, since BPF may have opened it anew.
  */
 static void drop_pending(struct datapath *dp, const struct dp_entry *entry, uint64_t now_ns)
 {

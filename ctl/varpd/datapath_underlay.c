@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Underlays: interfaces on which our Geneve packets come in, and whose addresses and MTU nodes take on. Called by the
- * control half of varpd (attach, detach), by adoption and by the watch.
+ * Underlays: interfaces on which our Geneve packets come in, and whose addresses and MTU nodes take
+ * on. Called by the control half of varpd (attach, detach), by adoption and by the watch.
  *
- * An attached interface that goes away is remembered by name, also over a restart, and attached again when one of that name
- * comes back; only detach forgets it. Its record then stands in varp_underlays under a key with the bit DP_ABSENT.
+ * An attached interface that goes away is remembered by name, also over a restart, and attached
+ * again when one of that name comes back; only detach forgets it. Its record then stands in
+ * varp_underlays under a key with the bit DP_ABSENT.
  */
 #include "datapath_internal.h"
 
@@ -167,15 +168,18 @@ static int check_link(struct datapath *dp, const char *dev, struct netlink_link 
 		return varpd_fail(error, -EINVAL, "\"%.40s\" is not the name of an interface", dev);
 	err = netlink_link_get(dp->nl, dev, 0, link);
 	if (err == -ENODEV)
-		return varpd_fail(error, err, "there is no interface %s; `ip link` lists them", dev);
+		return varpd_fail(error, err, "there is no interface %s; `ip link` lists them",
+				  dev);
 	if (err)
-		return varpd_fail(error, err, "cannot look at interface %s: %s", dev, strerror(-err));
+		return varpd_fail(error, err, "cannot look at interface %s: %s", dev,
+				  strerror(-err));
 	if (link->type != ARPHRD_ETHER)
-		return varpd_fail(error, -EOPNOTSUPP, "%s is not an Ethernet interface; only those can "
-				  "be underlays", dev);
+		return varpd_fail(error, -EOPNOTSUPP,
+				  "%s is not an Ethernet interface; only those can be underlays",
+				  dev);
 	if (dp_device_find(dp, link->ifindex))
-		return varpd_fail(error, -EINVAL, "%s belongs to a node of a supernet and cannot carry "
-				  "one", dev);
+		return varpd_fail(error, -EINVAL,
+				  "%s belongs to a node of a supernet and cannot carry one", dev);
 	return 0;
 }
 
@@ -184,8 +188,10 @@ static void warn_if_unusable(const struct dp_underlay *underlay)
 	const struct varp_underlay *record = &underlay->record;
 
 	if (varp_addr_is_zero(&record->raddr4) && varp_addr_is_zero(&record->raddr6))
-		varpd_log(VARPD_LOG_WARNING, "underlay %s has no address yet; it is used as soon as it "
-			  "gets one", record->name);
+		varpd_log(VARPD_LOG_WARNING,
+			  "underlay %s has no address yet; it is used as soon as it "
+			  "gets one",
+			  record->name);
 	if (!record->up)
 		varpd_log(VARPD_LOG_WARNING, "underlay %s is down", record->name);
 }
@@ -196,8 +202,10 @@ static int attach_failed(struct varpd_error *error, int err, const char *dev)
 		return varpd_fail(error, err, "not permitted to attach to %s: varpd needs root, or "
 				  "CAP_BPF and CAP_NET_ADMIN", dev);
 	if (err == -EMFILE || err == -ENFILE)
-		return varpd_fail(error, err, "cannot attach to %s: out of file descriptors; raise the "
-				  "limit (ulimit -n, LimitNOFILE=)", dev);
+		return varpd_fail(error, err,
+				  "cannot attach to %s: out of file descriptors; raise the "
+				  "limit (ulimit -n, LimitNOFILE=)",
+				  dev);
 	return varpd_fail(error, err, "cannot attach to %s: %s", dev, strerror(-err));
 }
 
@@ -215,8 +223,10 @@ int datapath_attach(struct datapath *dp, const char *dev, struct varpd_error *er
 	if (!underlay)
 		underlay = dp_underlay_new(dp, link.name);
 	if (!underlay)
-		return varpd_fail(error, -ENOSPC, "cannot attach %s: %d interfaces are attached, which is "
-				  "the limit, or memory is short", dev, VARP_MAX_UNDERLAYS);
+		return varpd_fail(error, -ENOSPC,
+				  "cannot attach %s: %d interfaces are attached, which is "
+				  "the limit, or memory is short",
+				  dev, VARP_MAX_UNDERLAYS);
 	err = dp_underlay_bring(dp, underlay, &link);
 	if (err) {
 		dp_underlay_free(dp, underlay);

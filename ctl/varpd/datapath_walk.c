@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reads the cache and the pending entries in batches: for the sweep, for people who list entries, and to flush. Called by
- * the control half of varpd and by datapath_sweep.c, datapath_supernet.c.
+ * Reads the cache and the pending entries in batches: for the sweep, for people who list entries,
+ * and to flush. Called by the control half of varpd and by datapath_sweep.c, datapath_supernet.c.
  *
- * The kernel walks a hash bucket by bucket, so entries may be added and deleted during a walk; what was there all the
- * time is seen exactly once.
+ * The kernel walks a hash bucket by bucket, so entries may be added and deleted during a walk; what
+ * was there all the time is seen exactly once.
  */
 #include "datapath_internal.h"
 
@@ -106,7 +106,10 @@ int datapath_get(struct datapath *dp, const struct varp_key *key, struct datapat
 	return -ENOENT;
 }
 
-/* An open lookup of a vaddr that is cached (it is refreshed, or was just answered) is not shown beside it. */
+/*
+ * An open lookup of a vaddr that is cached (it is refreshed, or was just answered) is not shown
+ * beside it.
+ */
 static bool hidden(struct datapath *dp, const struct datapath_entry *entry)
 {
 	struct varp_mapping mapping;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Listens to rtnetlink in the daemon's namespace. News that concern us, or lost news, start one reconciliation
- * (datapath_reconcile.c) a moment later. Set up by datapath.c.
+ * Listens to rtnetlink in the daemon's namespace. News that concern us, or lost news, start one
+ * reconciliation (datapath_reconcile.c) a moment later. Set up by datapath.c.
  */
 #include "datapath_internal.h"
 

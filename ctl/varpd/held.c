@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The queues of packets that wait for a resolution. Called by datapath_ring.c (add) and by what answers or ends lookups
- * (take). Knows neither maps nor sockets.
+ * The queues of packets that wait for a resolution. Called by datapath_ring.c (add) and by what
+ * answers or ends lookups (take). Knows neither maps nor sockets.
  *
- * A queue lives from its first packet until it is taken. uthash keeps queues in the order they were made, so the
- * first is the oldest.
+ * A queue lives from its first packet until it is taken. uthash keeps queues in the order they were
+ * made, so the first is the oldest.
  */
 #include "held.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Packets that wait for an answer, by destination and in order of arrival; bounded per destination, per supernet and in
- * all. Pure memory: it sends and counts nothing, the caller does.
+ * Packets that wait for an answer, by destination and in order of arrival; bounded per destination,
+ * per supernet and in all. Pure memory: it sends and counts nothing, the caller does.
  */
 #ifndef VARPD_HELD_H
 #define VARPD_HELD_H
@@ -32,13 +32,16 @@ struct held *held_new(const struct held_limits *limits);	/* NULL: out of memory 
 void held_free(struct held *held);
 
 /*
- * Queues a copy of the frame of `event`, which stands behind it. 0; -ENOSPC: as many as may wait for one destination do;
- * -ENOBUFS: a bound on octets is reached; -ENOMEM.
+ * Queues a copy of the frame of `event`, which stands behind it. 0; -ENOSPC: as many as may wait
+ * for one destination do; -ENOBUFS: a bound on octets is reached; -ENOMEM.
  */
 int held_add(struct held *held, const struct varp_event *event, uint64_t now_ns);
 
 bool held_any(const struct held *held, const struct varp_key *key);
-/* Removes a destination's packets and returns them, oldest first; NULL if there are none. Free with held_packets_free(). */
+/*
+ * Removes a destination's packets and returns them, oldest first; NULL if there are none. Free with
+ * held_packets_free().
+ */
 struct held_packet *held_take(struct held *held, const struct varp_key *key);
 /* Finds a destination whose first packet came before before_ns; false if there is none. */
 bool held_oldest(const struct held *held, uint64_t before_ns, struct varp_key *key);

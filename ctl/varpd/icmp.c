@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Builds ICMP errors about packets that could not be delivered. Called when a lookup is answered negatively and when BPF
- * reports a packet too big for the path. Pure: no sockets, no clock, no state.
+ * Builds ICMP errors about packets that could not be delivered. Called when a lookup is answered
+ * negatively and when BPF reports a packet too big for the path. Pure: no sockets, no clock, no
+ * state.
  */
 #include "icmp.h"
 
@@ -32,7 +33,10 @@ static bool is_unicast6(const uint8_t *a)
 	return a[0] != 0xff && !(!memcmp(a, zero, 15) && a[15] <= 1);
 }
 
-/* RFC 1122 3.2.2: never about an error. The types that are errors, so that unknown queries are still answered. */
+/*
+ * RFC 1122 3.2.2: never about an error. The types that are errors, so that unknown queries are
+ * still answered.
+ */
 static bool is_error4(uint8_t type)
 {
 	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
@@ -76,7 +80,7 @@ static size_t build4(enum icmp_error error, uint32_t mtu, const uint8_t *packet,
 	ip[0] = 0x45;
 	ip[1] = TOS_CONTROL;
 	put16(ip + 2, (uint16_t)total_len);
-	put16(ip + 6, 0x4000);		/* don't fragment: then the zero identification is right, RFC 6864 */
+	put16(ip + 6, 0x4000);		/* don't fragment: so no identification, RFC 6864 */
 	ip[8] = 64;
 	ip[9] = IPPROTO_ICMP;
 	memcpy(ip + 12, packet + 16, 4);

@@ -17,7 +17,8 @@
 #include "instance.h"
 
 #define PID_FILE	"varpd.pid"
-#define TRIES		10
+#define TRIES		20
+#define PAUSE_US	50000
 
 int instance_enter_netns(const char *netns, struct varpd_error *error)
 {
@@ -93,7 +94,10 @@ int instance_lock(const char *instance, int *lock, struct varpd_error *error)
 	int fd, len, err;
 
 	snprintf(path, sizeof(path), "%s/%s/%s", CONTROL_RUN_DIR, instance, PID_FILE);
+	/* One that was killed a moment ago may still hold the lock while the kernel takes it apart. */
 	for (int tries = 0; ; tries++) {
+		if (tries)
+			usleep(PAUSE_US);
 		err = make_dirs(instance, error);
 		if (err)
 			return err;
@@ -106,12 +110,12 @@ int instance_lock(const char *instance, int *lock, struct varpd_error *error)
 		err = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
 		if (!err && is_current(fd, path))
 			break;
-		if (err == EWOULDBLOCK)
+		if (err == EWOULDBLOCK && tries == TRIES)
 			refuse_second(instance, fd, error);
 		close(fd);
-		if (err == EWOULDBLOCK)
+		if (err == EWOULDBLOCK && tries == TRIES)
 			return -EBUSY;
-		if (err || tries == TRIES)
+		if ((err && err != EWOULDBLOCK) || tries == TRIES)
 			return varpd_fail(error, -EIO, "cannot lock %s: %s", path, strerror(err));
 	}
 	len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());

@@ -112,12 +112,15 @@ bool mappings_is_change(const struct varp_command *command)
 
 int mappings_load(struct varpd *varpd, struct varpd_error *error)
 {
-	/*
-	 * Straight into the engine's table, which is const to everybody else: nothing has been
-	 * asked yet, so there is nobody to be told of each of perhaps a million mappings.
-	 */
-	return store_load(varpd->store, (struct varp_table *)varp_engine_table(varpd->engine),
-			  error);
+	struct varp_table *table = varp_table_new();
+	int err = table ? store_load(varpd->store, table, error)
+			: varpd_fail(error, -ENOMEM, "out of memory");
+
+	if (err)
+		varp_table_free(table);
+	else
+		varp_engine_load(varpd->engine, varpd_now_ns(), table);
+	return err;
 }
 
 int mappings_begin(struct varpd *varpd, struct varpd_error *error)

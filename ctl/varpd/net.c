@@ -17,9 +17,8 @@
 
 #define BATCH		64	/* datagrams per system call */
 #define BATCHES		4	/* per turn of the loop, so that others are served */
-#define DATAGRAM_MAX    \
-	(VARP_MSG_LEN + \
-	 32) /* a longer one is wrong anyway; the engine sees that it is not VARP_MSG_LEN */
+/* A longer one is wrong anyway; the engine sees that it is not VARP_MSG_LEN. */
+#define DATAGRAM_MAX	(VARP_MSG_LEN + 32)
 #define BUFFER_OCTETS	(4 * 1024 * 1024)
 
 union ancillary {
@@ -40,6 +39,7 @@ struct net {
 	uint32_t ifindex;
 	struct net_stats stats;
 	struct varpd_log_limit log;
+	bool told_no_ipv6;
 	/* recvmmsg()'s */
 	struct mmsghdr messages[BATCH];
 	struct iovec iov[BATCH];
@@ -97,9 +97,10 @@ static void write_source(const struct net *net, struct msghdr *message, union an
 	memset(control, 0, sizeof(*control));
 	message->msg_control = control;
 	if (net->family == AF_INET6) {
-		struct in6_pktinfo info = {.ipi6_ifindex =
-						   is_link_local(&net->to) ? net->ifindex : 0};
+		struct in6_pktinfo info = { .ipi6_ifindex = 0 };
 
+		if (is_link_local(&net->to))
+			info.ipi6_ifindex = net->ifindex;
 		memcpy(&info.ipi6_addr, &net->to, sizeof(net->to));
 		message->msg_controllen = sizeof(control->in6);
 		c->cmsg_level = IPPROTO_IPV6;
@@ -118,29 +119,58 @@ static void write_source(const struct net *net, struct msghdr *message, union an
 	}
 }
 
+int net_name(int family, const struct varp_addr *to, uint16_t port, struct sockaddr_storage *name,
+	     socklen_t *len)
+{
+	struct sockaddr_in6 *name6 = (struct sockaddr_in6 *)name;
+	struct sockaddr_in *name4 = (struct sockaddr_in *)name;
+
+	memset(name, 0, sizeof(*name));
+	name->ss_family = family;
+	if (family == AF_INET6) {
+		name6->sin6_port = htons(port);
+		memcpy(&name6->sin6_addr, to, sizeof(name6->sin6_addr));
+		*len = sizeof(*name6);
+		return 0;
+	}
+	if (!varp_addr_is_v4(to))
+		return -EAFNOSUPPORT;
+	name4->sin_port = htons(port);
+	memcpy(&name4->sin_addr, &to->b[12], sizeof(name4->sin_addr));
+	*len = sizeof(*name4);
+	return 0;
+}
+
+static void tell_no_ipv6(struct net *net, const struct varp_addr *to)
+{
+	char text[VARP_ADDR_TEXT];
+
+	if (!net->told_no_ipv6)
+		varpd_log(VARPD_LOG_ERROR,
+			  "this host has no IPv6: the VARP server or client %s cannot be reached; "
+			  "name a server by an IPv4 address, or switch IPv6 on and restart varpd",
+			  varp_addr_format(to, text));
+	net->told_no_ipv6 = true;
+}
+
 void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const uint8_t *data,
 	      size_t len)
 {
-	struct sockaddr_in6 name6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	struct sockaddr_in name4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_storage name;
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct msghdr message = { .msg_name = &name, .msg_iov = &iov, .msg_iovlen = 1 };
 	bool answer = net->answering && port == net->from_port && varp_addr_equal(to, &net->from);
 	char text[VARP_ADDR_TEXT];
 	union ancillary control;
 	uint64_t suppressed;
 
-	if (net->family == AF_INET6) {
-		memcpy(&name6.sin6_addr, to, sizeof(*to));
-		if (answer && is_link_local(to))
-			name6.sin6_scope_id = net->ifindex;
-		message.msg_name = &name6;
-		message.msg_namelen = sizeof(name6);
-	} else {
-		memcpy(&name4.sin_addr, &to->b[12], sizeof(name4.sin_addr));
-		message.msg_name = &name4;
-		message.msg_namelen = sizeof(name4);
+	if (net_name(net->family, to, port, &name, &message.msg_namelen)) {
+		net->stats.send_failed++;
+		tell_no_ipv6(net, to);
+		return;
 	}
+	if (answer && is_link_local(to))
+		((struct sockaddr_in6 *)&name)->sin6_scope_id = net->ifindex;
 	if (answer)
 		write_source(net, &message, &control);
 	if (sendmsg(net->fd, &message, MSG_DONTWAIT) >= 0)
@@ -162,9 +192,9 @@ static int receive_batch(struct net *net)
 		net->messages[i].msg_hdr.msg_controllen = sizeof(net->controls[i]);
 	}
 	count = recvmmsg(net->fd, net->messages, BATCH, MSG_DONTWAIT, NULL);
+	/* Errors of earlier sends are reported here as well; nothing is to be done about them. */
 	if (count <= 0)
-		return 0; /* errors of earlier sends are reported here as well; nothing is to be
-			     done about them */
+		return 0;
 	now_ns = varpd_now_ns();
 	for (int i = 0; i < count; i++) {
 		read_origin(net, &net->messages[i].msg_hdr);

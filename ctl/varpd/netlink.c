@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Sockets to rtnetlink in any namespace, and the one request/answer exchange that the rest is made of. Called by
- * netlink_link.c, netlink_address.c and netlink_tc.c. Knows nothing of the datapath.
+ * Sockets to rtnetlink in any namespace, and the one request/answer exchange that the rest is made
+ * of. Called by netlink_link.c, netlink_address.c and netlink_tc.c. Knows nothing of the datapath.
  */
 #include "netlink.h"
 
@@ -50,7 +50,10 @@ static struct mnl_socket *socket_open(void)
 	return mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 }
 
-/* A socket belongs to the namespace its maker was in. varpd has one thread, so nobody else is carried along. */
+/*
+ * A socket belongs to the namespace its maker was in. varpd has one thread, so nobody else is
+ * carried along.
+ */
 static int socket_open_in(int netns_fd, struct mnl_socket **out)
 {
 	int own_fd, err = 0;
@@ -75,7 +78,9 @@ close_own:
 
 int netlink_open(struct netlink **out, int netns_fd)
 {
-	/* The kernel answers within the call; should it ever not, the daemon must not stand still. */
+	/*
+	 * The kernel answers within the call; should it ever not, the daemon must not stand still.
+	 */
 	const struct timeval patience = { .tv_sec = 2 };
 	struct netlink *nl = calloc(1, sizeof(*nl));
 	int err = 0;
@@ -123,7 +128,10 @@ void *netlink_request_init(struct netlink_request *request, uint16_t type, uint1
 	return mnl_nlmsg_put_extra_header(request->nlh, header_len);
 }
 
-/* Reads answers until the last. A callback's error ends the call; what it did not read is told apart by its number. */
+/*
+ * Reads answers until the last. A callback's error ends the call; what it did not read is told
+ * apart by its number.
+ */
 static int receive(struct netlink *nl, int (*cb)(const struct nlmsghdr *nlh, void *ctx), void *ctx)
 {
 	unsigned int portid = mnl_socket_get_portid(nl->sock);

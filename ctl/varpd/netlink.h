@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the datapath asks of rtnetlink, in the daemon's network namespace or another one: links, addresses, veth pairs,
- * filters. A thin layer over libmnl; it keeps no state and logs nothing. Functions return 0 or the kernel's -errno.
+ * What the datapath asks of rtnetlink, in the daemon's network namespace or another one: links,
+ * addresses, veth pairs, filters. A thin layer over libmnl; it keeps no state and logs nothing.
+ * Functions return 0 or the kernel's -errno.
  */
 #ifndef VARPD_NETLINK_H
 #define VARPD_NETLINK_H
@@ -20,13 +21,16 @@ int netns_open(const char *netns);
 /* Is it the one the caller is in? */
 bool netns_is_own(int netns_fd);
 
-/* netns_fd -1: the caller's own. The socket is opened inside and stays there; the caller ends up where it was. */
+/*
+ * netns_fd -1: the caller's own. The socket is opened inside and stays there; the caller ends up
+ * where it was.
+ */
 int netlink_open(struct netlink **out, int netns_fd);
 void netlink_close(struct netlink *nl);
 
 struct netlink_link {
 	uint32_t ifindex;
-	uint32_t peer;		/* IFLA_LINK: of a veth, the other end's index (in its own namespace) */
+	uint32_t peer;		/* IFLA_LINK: of a veth, the other end's index over there */
 	uint32_t mtu;
 	uint32_t flags;		/* IFF_* */
 	uint16_t type;		/* ARPHRD_* */
@@ -43,7 +47,10 @@ int netlink_each_link(struct netlink *nl, int (*visit)(const struct netlink_link
 /* Reads a RTM_NEWLINK or RTM_DELLINK message; -EINVAL. */
 int netlink_parse_link(const struct nlmsghdr *nlh, struct netlink_link *link);
 
-/* Both ends down; `peer` in the caller's namespace, `dev` in that of netns_fd. -EEXIST: one of the names is taken. */
+/*
+ * Both ends down; `peer` in the caller's namespace, `dev` in that of netns_fd. -EEXIST: one of the
+ * names is taken.
+ */
 int netlink_veth_create(struct netlink *nl, const char *peer, const char *dev, int netns_fd,
 			uint32_t mtu);
 int netlink_link_delete(struct netlink *nl, uint32_t ifindex);
@@ -70,7 +77,7 @@ int netlink_address_delete(struct netlink *nl, uint32_t ifindex, const struct va
 /* How many filters hang on a clsact qdisc, both directions. */
 int netlink_count_filters(struct netlink *nl, uint32_t ifindex, unsigned int *count);
 
-/* --- For netlink_*.c ---------------------------------------------------------------------------------------------- */
+/* --- For netlink_*.c -------------------------------------------------------------------------- */
 
 #define NETLINK_BUFFER	32768
 

@@ -40,7 +40,10 @@ static int parse_attr(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-/* On a point-to-point link IFA_ADDRESS is the other end's and IFA_LOCAL ours; elsewhere they agree or LOCAL is missing. */
+/*
+ * On a point-to-point link IFA_ADDRESS is the other end's and IFA_LOCAL ours; elsewhere they agree
+ * or LOCAL is missing.
+ */
 static int parse(const struct nlmsghdr *nlh, struct netlink_address *address)
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Links: reading them, making veth pairs, and their flags and MTU. Called by datapath_device.c, datapath_node.c and
- * datapath_watch.c.
+ * Links: reading them, making veth pairs, and their flags and MTU. Called by datapath_device.c,
+ * datapath_node.c and datapath_watch.c.
  */
 #include "netlink.h"
 

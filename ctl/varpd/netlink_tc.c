@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Counts the filters of a clsact qdisc, so that detaching takes the qdisc away only when nobody else uses it. Called by
- * datapath_attach.c.
+ * Counts the filters of a clsact qdisc, so that detaching takes the qdisc away only when nobody
+ * else uses it. Called by datapath_attach.c.
  */
 #include "netlink.h"
 
@@ -9,7 +9,10 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
-/* The kernel also reports each filter's classifier without an instance, which has no handle; those do not count. */
+/*
+ * The kernel also reports each filter's classifier without an instance, which has no handle; those
+ * do not count.
+ */
 static int count_filter(const struct nlmsghdr *nlh, void *ctx)
 {
 	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);

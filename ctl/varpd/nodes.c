@@ -20,14 +20,13 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	if (server && !varpd->config.insecure)
 		return varpd_fail(error, -EACCES,
 				  "no credentials for supernet %s: varpd must have some to ask its "
-				  "server, or be "
-				  "started with --insecure",
+				  "server, or be started with --insecure",
 				  varp_snid_format(&join->snid, snid));
 	err = datapath_join(varpd->datapath, join, node, error);
 	if (err)
 		return err;
 	if (server) {
-		err = clients_set(varpd, &join->snid, server);
+		err = clients_set(varpd, &join->snid, server, CLIENTS_BY_JOIN);
 		if (err) {
 			datapath_leave(varpd->datapath, &join->snid, &join->vaddr, NULL);
 			return varpd_fail(error, err, "cannot use the server for supernet %s: %s",
@@ -52,7 +51,7 @@ int nodes_leave(struct varpd *varpd, const struct varp_snid *snid, const struct 
 
 	if (err || datapath_has_supernet(varpd->datapath, snid))
 		return err;
-	clients_clear(varpd, snid, NULL);
+	clients_left(varpd, snid);
 	varp_engine_flush(varpd->engine, varpd_now_ns(), snid, NULL);
 	varpd_schedule(varpd);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Joining and leaving supernets as people mean it: the datapath's node and the server to ask, both or none. Called by the control
- * socket and the configuration.
+ * Joining and leaving supernets as people mean it: the datapath's node and the server to ask, both
+ * or none. Called by the control socket and the configuration.
  */
 #ifndef VARPD_NODES_H
 #define VARPD_NODES_H
@@ -9,12 +9,16 @@
 #include "varpd.h"
 
 /*
- * server NULL: the one that is known already. 0, or -errno with nothing changed (-EEXIST: the host is that node already). *warning is set if
- * the node will not be able to look anybody up (static text), else NULL.
+ * server NULL: the one that is known already. 0, or -errno with nothing changed (-EEXIST: the host
+ * is that node already). *warning is set if the node will not be able to look anybody up (static
+ * text), else NULL.
  */
 int nodes_join(struct varpd *varpd, const struct datapath_join *join, const struct varp_addr *server,
 	       struct datapath_node *node, const char **warning, struct varpd_error *error);
-/* vaddr NULL: every node of the supernet. With the last one its server is forgotten as well. */
+/*
+ * vaddr NULL: every node of the supernet. With the last one its server is forgotten as well, if a
+ * join had named it.
+ */
 int nodes_leave(struct varpd *varpd, const struct varp_snid *snid, const struct varp_addr *vaddr,
 		struct varpd_error *error);
 

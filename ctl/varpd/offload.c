@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Describes a captured frame to the kernel as it was before the capture. Called before a held packet is sent again.
- * Fragments carry finished checksums (their sum covers more than one packet), so they are left alone.
+ * Describes a captured frame to the kernel as it was before the capture. Called before a held
+ * packet is sent again. Fragments carry finished checksums (their sum covers more than one packet),
+ * so they are left alone.
  */
 #include "offload.h"
 
@@ -78,7 +79,10 @@ static int describe_super_packet(const uint8_t *frame, const struct packet *p, u
 		header_len = (size_t)(frame[p->l4 + 12] >> 4) * 4;
 		header->gso_type = p->version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 :
 						     VIRTIO_NET_HDR_GSO_TCPV6;
-		/* CWR belongs to the first segment only; the kernel must know to clear it in the others. */
+		/*
+		 * CWR belongs to the first segment only; the kernel must know to clear it in the
+		 * others.
+		 */
 		if (frame[p->l4 + 13] & TCP_FLAG_CWR)
 			header->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 	} else if (p->proto == IPPROTO_UDP) {
@@ -107,7 +111,10 @@ static uint32_t crc32c(const uint8_t *data, size_t len)
 	return ~crc;
 }
 
-/* No header of virtio asks for SCTP's checksum, so it is finished here. It goes in its least significant octet first. */
+/*
+ * No header of virtio asks for SCTP's checksum, so it is finished here. It goes in its least
+ * significant octet first.
+ */
 static void finish_sctp(uint8_t *frame, const struct packet *p)
 {
 	uint8_t *field = frame + p->l4 + SCTP_CRC_OFFSET;
@@ -148,7 +155,10 @@ static void put16(uint8_t *p, size_t value)
 	p[1] = (uint8_t)value;
 }
 
-/* Lengths, and for IPv4 the identification and header checksum, as the kernel writes them when it cuts. */
+/*
+ * Lengths, and for IPv4 the identification and header checksum, as the kernel writes them when it
+ * cuts.
+ */
 static void mend_headers(uint8_t *frame, const struct packet *p, size_t payload, unsigned int n)
 {
 	uint8_t *ip = frame + p->ip;

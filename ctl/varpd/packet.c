@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Finds the headers of a captured Ethernet frame. Called by icmp.c and offload.c. The kernel checked the frame before it
- * was captured, but nothing here relies on that.
+ * Finds the headers of a captured Ethernet frame. Called by icmp.c and offload.c. The kernel
+ * checked the frame before it was captured, but nothing here relies on that.
  */
 #include "packet.h"
 
@@ -39,7 +39,10 @@ static int parse_ip4(const uint8_t *frame, size_t frame_len, struct packet *pack
 	return 0;
 }
 
-/* Steps over the extension headers that a host may put before the transport header (RFC 8200, section 4). */
+/*
+ * Steps over the extension headers that a host may put before the transport header (RFC 8200,
+ * section 4).
+ */
 static int parse_extensions(const uint8_t *frame, struct packet *packet)
 {
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {

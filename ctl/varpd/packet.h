@@ -22,7 +22,9 @@ struct packet {
 	size_t end;		/* behind the last octet of the IP packet */
 };
 
-/* 0, or -EINVAL when the frame holds no whole IPv4 or IPv6 packet or its headers run past the end. */
+/*
+ * 0, or -EINVAL when the frame holds no whole IPv4 or IPv6 packet or its headers run past the end.
+ */
 int packet_parse(const uint8_t *frame, size_t frame_len, struct packet *packet);
 
 #endif

@@ -81,7 +81,7 @@ static int apply(struct varpd *varpd, const struct text_item *item)
 	if (item->change)
 		return item->result ? item->result : mappings_apply(varpd, command);
 	if (command->type == VARP_COMMAND_CLIENT_SET)
-		return clients_set(varpd, &command->snid, &command->raddr);
+		return clients_set(varpd, &command->snid, &command->raddr, CLIENTS_BY_ITSELF);
 	return clients_clear(varpd, &command->snid, command->has_raddr ? &command->raddr : NULL);
 }
 

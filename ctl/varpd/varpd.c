@@ -231,6 +231,7 @@ void varpd_stop(struct varpd *varpd)
 		event_free(varpd->timer);
 	if (varpd->base)
 		event_base_free(varpd->base);
+	clients_stop(varpd);
 	if (varpd->lock > 0)
 		instance_unlock(varpd->config.instance, varpd->lock);
 }
@@ -250,6 +251,7 @@ void varpd_reload(struct varpd *varpd)
 		config_reload(&varpd->config, &config, restart, sizeof(restart));
 		config_free(&config);
 		varpd_log_set_level(varpd->config.log_level);
+		varp_engine_negative_ttl_set(varpd->engine, varpd->config.negative_ttl_s * 1000);
 		varpd_log(VARPD_LOG_INFO, "configuration was reloaded%s%s",
 			  *restart ? "; needs a restart to change: " : "", restart);
 		apply_config(varpd);

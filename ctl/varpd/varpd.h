@@ -18,6 +18,7 @@
 #define VARPD_NS_PER_S		1000000000ull
 
 struct actions;
+struct client_kept;
 struct control;
 struct monitor;
 struct net;
@@ -32,6 +33,7 @@ struct varpd {
 	uint64_t timer_ns;		/* what it is set to; UINT64_MAX: not set */
 	struct event *signals[3];
 	struct event *retry;		/* of configuration sections that could not be applied yet */
+	struct client_kept *clients_kept; /* clients.c's */
 	struct varp_engine *engine;	/* protocol; its actions arrive in actions.c */
 	struct actions *actions;
 	struct datapath *datapath;

@@ -73,8 +73,7 @@
 	X(VARP_TAG,		"varp_tag",		"VARP message with a wrong tag")		\
 	X(VARP_UNASKED,		"varp_unasked",		"answer that nobody asked for")			\
 	X(VARP_NONCE,		"varp_nonce",		"answer with another nonce than the request's")	\
-	X(VARP_SERVER,		"varp_server",		"answer from another address than the server's")	\
-	X(VARP_RATE,		"varp_rate",		"VARP message above the rate limit")
+	X(VARP_SERVER,		"varp_server",		"answer from another address than the server's")
 
 enum varp_drop {
 #define X(sym, name, what) VARP_DROP_##sym,

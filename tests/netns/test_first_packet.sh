@@ -69,6 +69,25 @@ must a join 0x16 fd00:1::1/64 server 192.0.2.9
 must b join 0x16 fd00:1::2/64 server 192.0.2.9
 is "first IPv6 ping is answered" "$(pinged a fd00:1::2 -c 1)" 1
 
+# Many destinations at once: answers come while other misses are still on their way to varpd. Several rounds, since it is a race.
+for ((i = 100; i < 200; i++)); do lines[i]="varpd_add 0x10 10.1.0.$i 192.0.2.2"; done
+told s "${lines[@]}"
+resolved() { [ "$(value a '[.[] | select(.state == "resolved" and .snid == "'$snid'")] | length' cache show)" -eq "$1" ]; }
+late=0
+extra=0
+for ((round = 0; round < 10; round++)); do
+	must a cache flush
+	asked=$(stat_of a '.varp.requests_sent - .varp.requests_repeated')
+	in_net a "$PROBE" scan 10.1.0.100 100 0 >/dev/null
+	# nobody asks a second time, so what is not resolved within the window never is
+	wait_for 4 resolved 100 || late=$((late + 1))
+	extra=$((extra + $(stat_of a '.varp.requests_sent - .varp.requests_repeated') - asked - 100))
+done
+is "100 new destinations at once: all are resolved, ten times" "$late" 0
+is "by one request each" "$extra" 0
+must a cache flush
+is "first ping after that is answered" "$(pinged a 10.1.0.2 -c 1) $(pinged a fd00:1::2 -c 1) $(pinged a 10.1.0.5 -c 1)" "1 1 1"
+
 # What an operator sees with bpftool.
 entry=$(map_dump a varp_cache | jq -c '[.[].formatted | select(.value.raddr != null)]')
 num "bpftool shows keys and values by name" "$(jq '[.[] | select(.key.snid.b and .key.vaddr and .value.deadline_ns and .value.ttl_s)] | length' \

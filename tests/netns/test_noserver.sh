@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # No server, the wrong server, a dead server, and one that comes back: what the application sees, what is logged and counted.
-# kernels: yes
 . "$(dirname "$0")/../lib.sh"
 
 hosts_up a b s

@@ -286,13 +286,15 @@ static void test_config_reload_takes_live_keys_and_names_the_others(void **state
 
 	(void)state;
 	assert_int_equal(load("[underlay eth0]\n", 16, &config), 0);
-	assert_int_equal(load("[varpd]\nlog-level = error\nvarp-port = 9\ncache-max = 2048\n[underlay eth1]\n", 73, &next), 0);
+	assert_int_equal(load("[varpd]\nlog-level = error\nvarp-port = 9\nnegative-ttl = 7\n"
+			      "cache-max = 2048\n[underlay eth1]\n", 90, &next), 0);
 	config_reload(&config, &next, restart, sizeof(restart));
 	config_free(&next);
 	assert_string_equal(restart, "varp-port, cache-max");
 	assert_int_equal(config.log_level, VARPD_LOG_ERROR);
 	assert_int_equal(config.varp_port, 2500);
 	assert_int_equal(config.cache_max, 65536);
+	assert_int_equal(config.negative_ttl_s, 7);
 	assert_int_equal(config.entry_count, 1);
 	assert_string_equal(config.entries[0].name, "eth1");
 	config_free(&config);

@@ -626,6 +626,67 @@ static void test_log_bucket_refills_to_its_size(void **state)
 	/* NOW is long after the bucket's beginning, yet there were ten and no more. */
 }
 
+static void test_load_takes_the_table_and_tells_nobody(void **state)
+{
+	struct fixture *f = *state;
+	struct varp_table *table = varp_table_new();
+	const struct varp_table_entry first = {
+		.key = key(7, "10.0.0.2"), .raddr = addr("192.0.2.20"), .ttl_s = 50};
+	const struct varp_table_entry former = {
+		.key = key(9, "10.0.0.2"), .raddr = addr("192.0.2.20"), .ttl_s = 50};
+
+	assert_non_null(table);
+	varp_engine_add(f->engine, NOW, &former);
+	forget(f);
+	assert_int_equal(varp_table_server_set(table, &first.key.snid, 60), 0);
+	assert_int_equal(varp_table_add(table, &first), 0);
+	varp_engine_load(f->engine, NOW, table);
+	assert_int_equal(f->count, 0);
+	assert_ptr_equal(varp_engine_table(f->engine), table);
+	assert_int_equal(varp_table_count(varp_engine_table(f->engine), NULL), 1);
+	ask(f, &first.key, "192.0.2.10", 2500);
+	assert_int_equal(only(f, VARP_ACTION_SEND)->msg.type, VARP_MSG_REPLY);
+}
+
+static void test_load_settles_what_is_open(void **state)
+{
+	struct fixture *f = *state;
+	struct varp_table *table = varp_table_new();
+	const struct varp_table_entry known = {
+		.key = key(7, "10.0.0.2"), .raddr = addr("192.0.2.20"), .ttl_s = 50};
+	const struct varp_key unknown = key(7, "10.0.0.3"), other = key(8, "10.0.0.2");
+
+	client_set(f, 7, "192.0.2.1");
+	client_set(f, 8, "192.0.2.1");
+	varp_engine_lookup(f->engine, NOW, &known.key);
+	varp_engine_lookup(f->engine, NOW, &unknown);
+	varp_engine_lookup(f->engine, NOW, &other);
+	forget(f);
+	assert_int_equal(varp_table_server_set(table, &known.key.snid, 60), 0);
+	assert_int_equal(varp_table_add(table, &known), 0);
+	varp_engine_load(f->engine, NOW + S, table);
+	assert_memory_equal(&only(f, VARP_ACTION_RESOLVED)->action.key, &known.key,
+			    sizeof(known.key));
+	assert_memory_equal(&only(f, VARP_ACTION_NOTKNOWN)->action.key, &unknown, sizeof(unknown));
+	assert_int_equal(varp_engine_lookup_state(f->engine, &other), VARP_LOOKUP_OPEN);
+}
+
+static void test_negative_ttl_set_holds_for_answers_from_then_on(void **state)
+{
+	struct fixture *f = *state;
+	const struct varp_key before = key(8, "10.0.0.2"), after = key(8, "10.0.0.3");
+
+	varp_engine_lookup(f->engine, NOW, &before);
+	assert_int_equal(only(f, VARP_ACTION_NOTKNOWN)->action.deadline_ns, NOW + 5 * S);
+	forget(f);
+	varp_engine_negative_ttl_set(f->engine, 1500);
+	varp_engine_lookup(f->engine, NOW, &after);
+	assert_int_equal(only(f, VARP_ACTION_NOTKNOWN)->action.deadline_ns, NOW + 1500 * MS);
+	varp_engine_tick(f->engine, NOW + 1500 * MS);
+	assert_int_equal(varp_engine_lookup_state(f->engine, &after), VARP_LOOKUP_NONE);
+	assert_int_equal(varp_engine_lookup_state(f->engine, &before), VARP_LOOKUP_NOTKNOWN);
+}
+
 static void test_free_with_work_open_leaks_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -695,6 +756,9 @@ int main(void)
 		TEST(test_garbage_allocates_nothing),
 		TEST(test_add_not_served_leaves_the_cache_alone),
 		TEST(test_log_bucket_refills_to_its_size),
+		TEST(test_load_takes_the_table_and_tells_nobody),
+		TEST(test_load_settles_what_is_open),
+		TEST(test_negative_ttl_set_holds_for_answers_from_then_on),
 		TEST(test_free_with_work_open_leaks_nothing),
 		TEST(test_new_retry_zero_still_ends),
 	};
