@@ -51,11 +51,33 @@ static __always_inline int arrival_parse(struct __sk_buff *skb, struct arrival *
 	return verdict == VARP_DROP_RUNT ? VARP_DROP_INNER_HEADER : verdict;
 }
 
+/*
+ * Another instance's node may be meant, whose program comes after this one on the same interface. Where both are in
+ * the supernet and neither has the node, the packet ends at the UDP port where nobody listens.
+ */
+static __always_inline bool joined_by_another(const struct varp_snid *snid)
+{
+	struct varp_joined_key key = { .netns = netns_inode };
+	struct varp_joined *joined;
+	bool found = false;
+	int i;
+
+	snid_copy(&key.snid, snid);
+	joined = bpf_map_lookup_elem(&varp_joined, &key);
+	if (!joined)
+		return false;
+	for (i = 0; i < VARP_JOINED_MAX; i++)
+		found |= joined->instances[i] && joined->instances[i] != instance_id;
+	return found;
+}
+
 /* Why there is no such node: its supernet is not ours at all, or lives elsewhere. */
 static __noinline int node_absent(const struct varp_key *key)
 {
 	struct varp_key joined = {};
 
+	if (joined_by_another(&key->snid))
+		return VERDICT_FOREIGN;
 	key_set_snid(&joined, &key->snid);
 	if (bpf_map_lookup_elem(&varp_local, &joined))
 		return VARP_DROP_NOT_LOCAL;

@@ -26,6 +26,9 @@ const volatile __u64 used_granularity_ns = NSEC_PER_SEC;
 /* Least time between two events that make varpd send an ICMP error for the same destination. */
 const volatile __u64 icmp_interval_ns = 100 * NSEC_PER_MSEC;
 const volatile __u16 geneve_port = VARP_GENEVE_PORT;
+/* Who we are in varp_joined. */
+const volatile __u64 netns_inode;
+const volatile __u32 instance_id;
 /* The kernel knows BPF_F_ADJ_ROOM_DECAP_L3_IPV4 and _IPV6 (Linux 6.3 and newer). */
 const volatile bool decap_l3_flags;
 
@@ -88,6 +91,14 @@ struct {
 	__type(value, struct varp_stats);
 	__uint(max_entries, 1);
 } varp_stats SEC(".maps");
+
+/* The only map that all instances of the machine share. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct varp_joined_key);
+	__type(value, struct varp_joined);
+	__uint(max_entries, 4 * VARP_MAX_SUPERNETS);
+} varp_joined SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -13,7 +13,7 @@
 enum verdict {
 	VERDICT_OK	= -1,	/* go on */
 	VERDICT_PASS	= -2,	/* none of our business */
-	VERDICT_FOREIGN	= -3,	/* Geneve, but not ours: count it and leave it alone */
+	VERDICT_FOREIGN	= -3,	/* Geneve, but not ours, or another instance's: count it and leave it alone */
 };
 
 static __always_inline struct varp_stats *stats_get(void)

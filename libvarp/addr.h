@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Identifiers and addresses: text forms, comparison, classification. Used by everything above; knows nothing but wire.h.
+ * Identifiers and addresses: text forms, comparison, classification. Used by everything above;
+ * knows nothing but wire.h.
  */
 #ifndef LIBVARP_ADDR_H
 #define LIBVARP_ADDR_H
@@ -18,10 +19,16 @@
 /* Text to value: 0, or -EINVAL when text is not one (trailing characters, no digits, too many). */
 int varp_snid_parse(const char *text, struct varp_snid *snid);	/* 0x + 1..20 hex digits */
 int varp_chid_parse(const char *text, struct varp_chid *chid);	/* 0x + 1..12 hex digits */
-int varp_addr_parse(const char *text, struct varp_addr *addr);	/* IPv4 or IPv6, no zone, no prefix */
-/* "ADDR/LEN"; plen in the address's own family (0..32 or 0..128); without "/LEN" the full length. */
+/* IPv4 or IPv6, no zone, no prefix */
+int varp_addr_parse(const char *text, struct varp_addr *addr);
+/*
+ * "ADDR/LEN"; plen in the address's own family (0..32 or 0..128); without "/LEN" the full length.
+ */
 int varp_prefix_parse(const char *text, struct varp_addr *addr, unsigned int *plen);
-/* Decimal digits only, VARPDB_TTL_MIN..VARPDB_TTL_MAX; -EINVAL otherwise (so no sign, exponent or blank). */
+/*
+ * Decimal digits only, VARPDB_TTL_MIN..VARPDB_TTL_MAX; -EINVAL otherwise (so no sign, exponent or
+ * blank).
+ */
 int varp_ttl_parse(const char *text, int32_t *ttl_s);
 
 /* Value to text; both return out. */
@@ -45,7 +52,8 @@ static inline bool varp_snid_equal(const struct varp_snid *a, const struct varp_
 	return !memcmp(a, b, sizeof(*a));
 }
 
-static inline struct varp_key varp_key_make(const struct varp_snid *snid, const struct varp_addr *vaddr)
+static inline struct varp_key varp_key_make(const struct varp_snid *snid,
+					    const struct varp_addr *vaddr)
 {
 	struct varp_key key = { .snid = *snid, .vaddr = *vaddr };
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The text commands of the group manager (TCP 2500) and the group client (TCP 2501): cutting a byte stream into commands, and
- * commands into arguments. Pure; the sockets feed it, varpd executes what comes out.
+ * The text commands of the group manager (TCP 2500) and the group client (TCP 2501): cutting a byte
+ * stream into commands, and commands into arguments. Pure; the sockets feed it, varpd executes what
+ * comes out.
  *
- * Memo, "Interface grp_mgr if" and "Interface grpclt if"; at most 255 characters a command, ended by LF, CR LF, or ';'.
+ * Memo, "Interface grp_mgr if" and "Interface grpclt if"; at most 255 characters a command, ended
+ * by LF, CR LF, or ';'.
  */
 #ifndef LIBVARP_COMMAND_H
 #define LIBVARP_COMMAND_H
@@ -36,24 +38,40 @@ struct varp_command {
 	enum varp_command_type type;
 	struct varp_snid snid;
 	struct varp_addr vaddr;
-	struct varp_addr raddr;		/* ADD: raddr; CLIENT_SET, CLIENT_CLEAR: the server's address */
+	/* ADD: raddr; CLIENT_SET, CLIENT_CLEAR: the server's address */
+	struct varp_addr raddr;
 	bool has_raddr;			/* CLIENT_CLEAR: saddr was given */
-	int32_t ttl_s;			/* ADD: VARPDB_TTL_ALWAYS if not given; SERVER_SET: VARPDB_TTL_INITIAL_CLIENT if not given */
-};
-
-/* Why a command was refused: word is the stable second word of the ERR line, text the explanation. */
-struct varp_command_error {
-	const char *word;	/* "unknown", "source", "arguments", "snid", "vaddr", "raddr", "saddr", "ttl", "toolong", "character" */
-	char text[160];		/* printable ASCII, no line break: input quoted in it is escaped and cut */
+	/*
+	 * ADD: VARPDB_TTL_ALWAYS if not given; SERVER_SET: VARPDB_TTL_INITIAL_CLIENT if not given
+	 */
+	int32_t ttl_s;
 };
 
 /*
- * Parses one command without its terminator. 0; -ENODATA for an empty one (blanks only: no answer is due); -EINVAL with *error filled.
+ * Why a command was refused: word is the stable second word of the ERR line, text the explanation.
  */
-int varp_command_parse(const char *line, size_t len, enum varp_command_source source, struct varp_command *command,
+struct varp_command_error {
+	/*
+	 * "unknown", "source", "arguments", "snid", "vaddr", "raddr", "saddr", "ttl", "toolong",
+	 * "character"
+	 */
+	const char *word;
+	/* Printable ASCII, no line break: input quoted in it is escaped and cut */
+	char text[160];
+};
+
+/*
+ * Parses one command without its terminator. 0; -ENODATA for an empty one (blanks only: no answer
+ * is due); -EINVAL with *error filled.
+ */
+int varp_command_parse(const char *line, size_t len, enum varp_command_source source,
+		       struct varp_command *command,
 		       struct varp_command_error *error);
 
-/* Cuts a stream into commands. Keeps at most one unfinished command; memory does not grow with input. */
+/*
+ * Cuts a stream into commands. Keeps at most one unfinished command; memory does not grow with
+ * input.
+ */
 struct varp_command_reader {
 	char line[VARP_COMMAND_MAX + 1];
 	size_t len;
@@ -63,13 +81,16 @@ struct varp_command_reader {
 
 enum varp_command_read {
 	VARP_COMMAND_READ_MORE,		/* input used up, nothing complete */
-	VARP_COMMAND_READ_LINE,		/* reader->line[0..len) is a complete command; the next call starts afresh */
-	VARP_COMMAND_READ_TOO_LONG,	/* a command of more than 255 characters has ended; answer it with one ERR */
+	/* reader->line[0..len) is a complete command; the next call starts afresh */
+	VARP_COMMAND_READ_LINE,
+	/* A command of more than 255 characters has ended; answer it with one ERR */
+	VARP_COMMAND_READ_TOO_LONG,
 };
 
 void varp_command_reader_init(struct varp_command_reader *reader);
 /* Consumes from *data (advancing *data and *len) up to the end of one command. */
-enum varp_command_read varp_command_reader_next(struct varp_command_reader *reader, const char **data, size_t *len);
+enum varp_command_read varp_command_reader_next(struct varp_command_reader *reader,
+						const char **data, size_t *len);
 
 /* "varpd_add" and so on. */
 const char *varp_command_name(enum varp_command_type type);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The VARP protocol engine, client and server. It takes an event and the time, and emits actions; it has no sockets, clock, threads
- * or map. Times are nanoseconds of one monotonic clock, the caller's (boot time in varpd).
+ * The VARP protocol engine, client and server. It takes an event and the time, and emits actions;
+ * it has no sockets, clock, threads or map. Times are nanoseconds of one monotonic clock, the
+ * caller's (boot time in varpd).
  *
- * The resolved cache is not in here but in the datapath's map (or a test's model of it): the engine knows open lookups, cached
- * negative answers, which servers to ask, and its own authoritative table. Memo, "Interface VARP if" and "VARP Table Aging".
+ * The resolved cache is not in here but in the datapath's map (or a test's model of it): the engine
+ * knows open lookups, cached negative answers, which servers to ask, and its own authoritative
+ * table. Memo, "Interface VARP if" and "VARP Table Aging".
  */
 #ifndef LIBVARP_ENGINE_H
 #define LIBVARP_ENGINE_H
@@ -17,11 +19,15 @@
 #include "msg.h"
 #include "table.h"
 
-enum varp_notice_type {		/* names in `varpctl monitor`: hit, miss, notknown, insert, remove, expire, refresh */
-	VARP_NOTICE_HIT,	/* an open lookup was answered positively (memo: callback with VARPDB_HIT) */
+/* Names in `varpctl monitor`: hit, miss, notknown, insert, remove, expire, refresh */
+enum varp_notice_type {
+	/* An open lookup was answered positively (memo: callback with VARPDB_HIT) */
+	VARP_NOTICE_HIT,
 	VARP_NOTICE_MISS,	/* a lookup was started */
-	VARP_NOTICE_NOTKNOWN,	/* answered negatively, or no server is configured (memo: callback with VARPDB_MISS) */
-	VARP_NOTICE_INSERT,	/* a mapping was written to the cache or, with `authoritative`, to the table */
+	/* Answered negatively, or no server is configured (memo: callback with VARPDB_MISS) */
+	VARP_NOTICE_NOTKNOWN,
+	/* A mapping was written to the cache or, with `authoritative`, to the table */
+	VARP_NOTICE_INSERT,
 	VARP_NOTICE_REMOVE,
 	VARP_NOTICE_EXPIRE,	/* a cache entry's or an unanswered lookup's time ended */
 	VARP_NOTICE_REFRESH,	/* an entry in use is asked for again */
@@ -29,12 +35,20 @@ enum varp_notice_type {		/* names in `varpctl monitor`: hit, miss, notknown, ins
 
 enum varp_action_type {
 	VARP_ACTION_SEND,	/* a datagram to a peer's VARP port */
-	VARP_ACTION_RESOLVED,	/* send held packets in order, write the cache, close the lookup (any of these may be void) */
-	VARP_ACTION_NOTKNOWN,	/* remove the cache entry; mark not known until deadline_ns; held packets: ICMP unreachable */
-	VARP_ACTION_UNANSWERED,	/* the window ended: close the lookup, drop held packets (VARP_DROP_HELD_EXPIRED) */
+	/*
+	 * Send held packets in order, write the cache, close the lookup (any of these may be void)
+	 */
+	VARP_ACTION_RESOLVED,
+	/*
+	 * Remove the cache entry; mark not known until deadline_ns; held packets: ICMP unreachable
+	 */
+	VARP_ACTION_NOTKNOWN,
+	/* The window ended: close the lookup, drop held packets (VARP_DROP_HELD_EXPIRED) */
+	VARP_ACTION_UNANSWERED,
 	VARP_ACTION_FORGET,	/* a negative answer's life ended, or it is void: remove the mark */
 	VARP_ACTION_REMOVE,	/* remove the cache entry */
-	VARP_ACTION_CHECK,	/* look the entry up and call varp_engine_age() (ttl too short for the sweep) */
+	/* Look the entry up and call varp_engine_age() (ttl too short for the sweep) */
+	VARP_ACTION_CHECK,
 	VARP_ACTION_NOTIFY,
 	VARP_ACTION_LOG,
 };
@@ -42,14 +56,16 @@ enum varp_action_type {
 struct varp_action {
 	enum varp_action_type type;
 	struct varp_key key;			/* all but SEND (there snid is set) and LOG */
-	struct varp_addr raddr;			/* RESOLVED; SEND: destination; NOTIFY where known, else zero */
+	/* RESOLVED; SEND: destination; NOTIFY where known, else zero */
+	struct varp_addr raddr;
 	uint64_t deadline_ns;			/* RESOLVED, NOTKNOWN */
 	uint32_t ttl_s;				/* RESOLVED */
 	uint16_t port;				/* SEND: destination port, host order */
 	const uint8_t *data;			/* SEND; valid during the call only */
 	size_t data_len;
 	enum varp_notice_type notice;		/* NOTIFY */
-	bool authoritative;			/* NOTIFY: about the server's table, not the cache */
+	/* NOTIFY: about the server's table, not the cache */
+	bool authoritative;
 	bool error;				/* LOG: error rather than warning */
 	const char *text;			/* LOG; valid during the call only */
 };
@@ -61,7 +77,8 @@ struct varp_engine_config {
 	uint32_t negative_ttl_ms;	/* life of a negative answer, the same by default */
 	uint32_t retry_ms;		/* first repetition, doubled each time; 250 */
 	uint32_t lookups_max;		/* open lookups and negative answers per supernet; 8192 */
-	void (*emit)(void *ctx, const struct varp_action *action);	/* must not call back into the engine */
+	/* Must not call back into the engine */
+	void (*emit)(void *ctx, const struct varp_action *action);
 	uint64_t (*random)(void *ctx);	/* unpredictable; nonces */
 	void *ctx;
 };
@@ -79,22 +96,33 @@ struct varp_engine_stats {
 
 struct varp_engine;
 
-struct varp_engine *varp_engine_new(const struct varp_engine_config *config);	/* NULL: out of memory */
+/* NULL: out of memory */
+struct varp_engine *varp_engine_new(const struct varp_engine_config *config);
 void varp_engine_free(struct varp_engine *engine);
-/* Memo, varpd_init: forgets clients, servers, mappings, lookups. Emits FORGET and UNANSWERED for what was open. */
+/*
+ * Memo, varpd_init: forgets clients, servers, mappings, lookups. Emits FORGET and UNANSWERED for
+ * what was open.
+ */
 void varp_engine_reset(struct varp_engine *engine, uint64_t now_ns);
 
 /* --- Client role --- */
 
-/* Which server to ask. 0; -EACCES when no credentials exist (not insecure); -ENOMEM. Open lookups are asked there at once. */
-int varp_engine_client_set(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid,
+/*
+ * Which server to ask. 0; -EACCES when no credentials exist (not insecure); -ENOMEM. Open lookups
+ * are asked there at once.
+ */
+int varp_engine_client_set(struct varp_engine *engine, uint64_t now_ns,
+			   const struct varp_snid *snid,
 			   const struct varp_addr *server);
 /* 0; -ENOENT when there is none, or another than *server (NULL: whichever). */
-int varp_engine_client_clear(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid,
+int varp_engine_client_clear(struct varp_engine *engine, uint64_t now_ns,
+			     const struct varp_snid *snid,
 			     const struct varp_addr *server);
-bool varp_engine_client_get(const struct varp_engine *engine, const struct varp_snid *snid, struct varp_addr *server);
+bool varp_engine_client_get(const struct varp_engine *engine, const struct varp_snid *snid,
+			    struct varp_addr *server);
 void varp_engine_each_client(const struct varp_engine *engine,
-			     bool (*visit)(const struct varp_snid *snid, const struct varp_addr *server, void *ctx), void *ctx);
+			     bool (*visit)(const struct varp_snid *snid,
+					   const struct varp_addr *server, void *ctx), void *ctx);
 
 enum varp_lookup_state {
 	VARP_LOOKUP_NONE,
@@ -104,23 +132,30 @@ enum varp_lookup_state {
 };
 
 /*
- * A miss (memo: VARPD_OPCODE_REQUEST from varpdb). Starts a resolution unless one is open or a negative answer is cached (then the
- * corresponding action is emitted again, since whoever asked may not have seen it). -ENOBUFS: the supernet's bound is reached.
+ * A miss (memo: VARPD_OPCODE_REQUEST from varpdb). Starts a resolution unless one is open or a
+ * negative answer is cached (then the corresponding action is emitted again, since whoever asked
+ * may not have seen it). -ENOBUFS: the supernet's bound is reached.
  */
 int varp_engine_lookup(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key);
-enum varp_lookup_state varp_engine_lookup_state(const struct varp_engine *engine, const struct varp_key *key);
+enum varp_lookup_state varp_engine_lookup_state(const struct varp_engine *engine,
+						const struct varp_key *key);
 
 /*
- * The sweep, or CHECK, found this cache entry. Emits REMOVE and EXPIRE if its time has come; starts a refresh if it has been used in the
- * second half of its life and little of it is left; else nothing.
+ * The sweep, or CHECK, found this cache entry. Emits REMOVE and EXPIRE if its time has come; starts
+ * a refresh if it has been used in the second half of its life and little of it is left; else
+ * nothing.
  */
-void varp_engine_age(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key, const struct varp_mapping *mapping);
+void varp_engine_age(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key,
+		     const struct varp_mapping *mapping);
 
 /* For negative answers from now on; those that are cached keep their deadline. */
 void varp_engine_negative_ttl_set(struct varp_engine *engine, uint32_t negative_ttl_ms);
 
-/* Forgets lookups and negative answers: of one node, one supernet (vaddr NULL), or all (both NULL). */
-void varp_engine_flush(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid, const struct varp_addr *vaddr);
+/*
+ * Forgets lookups and negative answers: of one node, one supernet (vaddr NULL), or all (both NULL).
+ */
+void varp_engine_flush(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid,
+		       const struct varp_addr *vaddr);
 
 /* --- Server role: the table, with its consequences for this host's own cache --- */
 
@@ -130,15 +165,23 @@ const struct varp_table *varp_engine_table(const struct varp_engine *engine);
  * told of each of perhaps a million mappings; what is open for supernets that it serves is settled.
  */
 void varp_engine_load(struct varp_engine *engine, uint64_t now_ns, struct varp_table *table);
-int varp_engine_server_set(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid, int32_t ttl_s); /* -EACCES as above */
-int varp_engine_server_clear(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid);	/* 0, -ENOENT */
-int varp_engine_add(struct varp_engine *engine, uint64_t now_ns, const struct varp_table_entry *entry);		/* 0, -ENOMEM */
-int varp_engine_remove(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key);		/* 0, -ENOENT */
+/* -EACCES as above */
+int varp_engine_server_set(struct varp_engine *engine, uint64_t now_ns,
+			   const struct varp_snid *snid, int32_t ttl_s);
+/* 0, -ENOENT */
+int varp_engine_server_clear(struct varp_engine *engine, uint64_t now_ns,
+			     const struct varp_snid *snid);
+/* 0, -ENOMEM */
+int varp_engine_add(struct varp_engine *engine, uint64_t now_ns,
+		    const struct varp_table_entry *entry);
+/* 0, -ENOENT */
+int varp_engine_remove(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key);
 
 /* --- Both --- */
 
 /* A datagram came to the VARP port. Counts and drops what it must. */
-void varp_engine_receive(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from, uint16_t from_port,
+void varp_engine_receive(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
+			 uint16_t from_port,
 			 const uint8_t *data, size_t len);
 /* Runs everything that is due. */
 void varp_engine_tick(struct varp_engine *engine, uint64_t now_ns);

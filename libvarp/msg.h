@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * VARP messages: struct varp_msg to and from the 160 octets of docs/PROTOCOL.md. Pure; used by the engine, tests, fuzzers.
+ * VARP messages: struct varp_msg to and from the 160 octets of docs/PROTOCOL.md. Pure; used by the
+ * engine, tests, fuzzers.
  */
 #ifndef LIBVARP_MSG_H
 #define LIBVARP_MSG_H
@@ -30,12 +31,16 @@ struct varp_msg {
 	struct varp_raddr raddrs[VARP_RADDR_MAX];
 };
 
-/* Always writes VARP_MSG_LEN octets, tag zero. The caller has filled msg within the limits (asserted). */
+/*
+ * Always writes VARP_MSG_LEN octets, tag zero. The caller has filled msg within the limits
+ * (asserted).
+ */
 void varp_msg_encode(const struct varp_msg *msg, uint8_t out[VARP_MSG_LEN]);
 
 /*
- * 0, or -EBADMSG with *reason set to VARP_DROP_VARP_{TRUNCATED,VERSION,TYPE,LENGTH,FIELD}. Checks everything that can be
- * checked without state: sizes, reserved fields zero, ttl and count limits by type, addresses unicast, unused locators zero.
+ * 0, or -EBADMSG with *reason set to VARP_DROP_VARP_{TRUNCATED,VERSION,TYPE,LENGTH,FIELD}. Checks
+ * everything that can be checked without state: sizes, reserved fields zero, ttl and count limits
+ * by type, addresses unicast, unused locators zero.
  */
 int varp_msg_decode(const uint8_t *data, size_t len, struct varp_msg *msg, enum varp_drop *reason);
 

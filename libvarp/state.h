@@ -57,8 +57,8 @@ enum varp_log_kind {
 };
 
 /*
- * Token bucket for log lines: anybody who can send us datagrams could otherwise fill a disk. One for
- * each kind, so that a flood of one kind does not silence the others.
+ * Token bucket for log lines: anybody who can send us datagrams could otherwise fill a disk. One
+ * for each kind, so that a flood of one kind does not silence the others.
  */
 struct varp_log_bucket {
 	uint64_t refilled_ns;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The server's authoritative table: supernets served here with their default ttl, and the mappings the group manager registered.
- * Pure, in memory; the store keeps the durable copy. Used by the engine (lookups) and the daemon (changes, listing).
+ * The server's authoritative table: supernets served here with their default ttl, and the mappings
+ * the group manager registered. Pure, in memory; the store keeps the durable copy. Used by the
+ * engine (lookups) and the daemon (changes, listing).
  *
- * Mappings may be registered for a supernet before it is served, and stay when serving ends (memo, varpd_add and varpd_server_clear).
+ * Mappings may be registered for a supernet before it is served, and stay when serving ends (memo,
+ * varpd_add and varpd_server_clear).
  */
 #ifndef LIBVARP_TABLE_H
 #define LIBVARP_TABLE_H
@@ -19,27 +21,38 @@ struct varp_table;
 struct varp_table_entry {
 	struct varp_key key;
 	struct varp_addr raddr;
-	int32_t ttl_s;		/* what clients are told; VARPDB_TTL_ALWAYS: the supernet's default */
+	/* What clients are told; VARPDB_TTL_ALWAYS: the supernet's default */
+	int32_t ttl_s;
 };
 
 struct varp_table *varp_table_new(void);	/* NULL: out of memory */
 void varp_table_free(struct varp_table *table);
 void varp_table_clear(struct varp_table *table);
 
-int varp_table_server_set(struct varp_table *table, const struct varp_snid *snid, int32_t ttl_s);	/* 0, -ENOMEM */
-int varp_table_server_clear(struct varp_table *table, const struct varp_snid *snid);			/* 0, -ENOENT */
+/* 0, -ENOMEM */
+int varp_table_server_set(struct varp_table *table, const struct varp_snid *snid, int32_t ttl_s);
+/* 0, -ENOENT */
+int varp_table_server_clear(struct varp_table *table, const struct varp_snid *snid);
 /* Is the supernet served here? Its default ttl goes to *ttl_s unless that is NULL. */
-bool varp_table_serves(const struct varp_table *table, const struct varp_snid *snid, int32_t *ttl_s);
+bool varp_table_serves(const struct varp_table *table, const struct varp_snid *snid,
+		       int32_t *ttl_s);
 
-int varp_table_add(struct varp_table *table, const struct varp_table_entry *entry);	/* overwrites; 0, -ENOMEM */
-int varp_table_remove(struct varp_table *table, const struct varp_key *key);		/* 0, -ENOENT */
-const struct varp_table_entry *varp_table_find(const struct varp_table *table, const struct varp_key *key);
-size_t varp_table_count(const struct varp_table *table, const struct varp_snid *snid);	/* NULL: all */
+/* Overwrites; 0, -ENOMEM */
+int varp_table_add(struct varp_table *table, const struct varp_table_entry *entry);
+/* 0, -ENOENT */
+int varp_table_remove(struct varp_table *table, const struct varp_key *key);
+const struct varp_table_entry *varp_table_find(const struct varp_table *table,
+					       const struct varp_key *key);
+/* NULL: all */
+size_t varp_table_count(const struct varp_table *table, const struct varp_snid *snid);
 
-/* Calls visit for each; stops early when it returns false. The table must not be changed meanwhile. */
+/*
+ * Calls visit for each; stops early when it returns false. The table must not be changed meanwhile.
+ */
 void varp_table_each(const struct varp_table *table, const struct varp_snid *snid,
 		     bool (*visit)(const struct varp_table_entry *entry, void *ctx), void *ctx);
 void varp_table_each_server(const struct varp_table *table,
-			    bool (*visit)(const struct varp_snid *snid, int32_t ttl_s, size_t mappings, void *ctx), void *ctx);
+			    bool (*visit)(const struct varp_snid *snid, int32_t ttl_s,
+					  size_t mappings, void *ctx), void *ctx);
 
 #endif

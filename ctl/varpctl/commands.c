@@ -63,7 +63,8 @@ const struct ctl_command ctl_commands[] = {
 		.complete = "snid vaddr",
 		.run = ctl_leave,
 		.summary = "undo join, for one address or the whole supernet",
-		.more = "With the last node of a supernet its cached mappings go, too.\n",
+		.more = "With the last node of a supernet its cached mappings go, too,\n"
+			"and its server, if join had named it.\n",
 	},
 	{
 		.name = "status",
@@ -127,7 +128,8 @@ const struct ctl_command ctl_commands[] = {
 		.run = ctl_resolve,
 		.summary = "look a vaddr up and print its raddr",
 		.more = "Looks it up as the datapath would.\n"
-			"Waits for the answer for S seconds, 5 unless given.\n"
+			"Waits for the answer for S seconds, 5 unless given, and asks again "
+			"meanwhile.\n"
 			"The exit status is 3 when the vaddr is not known, and 4 when nobody "
 			"answered.\n",
 	},

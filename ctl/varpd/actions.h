@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Between the engine and the world: what the engine emits goes to the datapath, the network, those who watch and the log; what
- * the datapath reports goes to the engine.
+ * Between the engine and the world: what the engine emits goes to the datapath, the network, those
+ * who watch and the log; what the datapath reports goes to the engine.
  */
 #ifndef VARPD_ACTIONS_H
 #define VARPD_ACTIONS_H

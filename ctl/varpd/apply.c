@@ -43,7 +43,7 @@ static int apply_client(struct varpd *varpd, const struct config_entry *entry,
 	return set_server(varpd, entry, CLIENTS_BY_ITSELF, error);
 }
 
-/* Only -EEXIST says that the node is there; whatever else stood in its way, its server is not set. */
+/* Only -EEXIST says that the node is there; for any other reason its server is not set either. */
 static int apply_node(struct varpd *varpd, const struct config_entry *entry,
 		      struct varpd_error *error)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The client role's configuration: which server each supernet is asked at. Kept in the engine and,
- * so that a restarted varpd still knows, in the pinned maps. Called by the text sockets, the control
- * socket and the configuration.
+ * so that a restarted varpd still knows, in the pinned maps. Called by the text sockets, the
+ * control socket and the configuration.
  *
  * A server that a join named goes with the supernet's last node here. One that was set by itself
  * (varpd_client_set, [client]) stays until it is cleared by itself. The maps do not tell which is
@@ -22,7 +22,8 @@ enum clients_source {
 int clients_set(struct varpd *varpd, const struct varp_snid *snid, const struct varp_addr *server,
 		enum clients_source source);
 /* server NULL: whichever. 0, -ENOENT. */
-int clients_clear(struct varpd *varpd, const struct varp_snid *snid, const struct varp_addr *server);
+int clients_clear(struct varpd *varpd, const struct varp_snid *snid,
+		  const struct varp_addr *server);
 /* The supernet's last node has gone. */
 void clients_left(struct varpd *varpd, const struct varp_snid *snid);
 /* Takes over what the pinned maps remember. */

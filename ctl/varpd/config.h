@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What varpd is told by its command line and its configuration file. One table of keys serves the file, the long
- * options, --help and the manual page. Called by main.c; others only read struct varpd_config.
+ * What varpd is told by its command line and its configuration file. One table of keys serves the
+ * file, the long options, --help and the manual page. Called by main.c; others only read struct
+ * varpd_config.
  *
  * Precedence: built-in default, then the file, then the command line.
  */
@@ -16,7 +17,8 @@
 #include <varp/abi.h>
 #include "error.h"
 
-#define CONFIG_FILE		"/etc/varp/varpd.conf"	/* instance default; others: /etc/varp/varpd-NAME.conf */
+/* Instance default; others: /etc/varp/varpd-NAME.conf */
+#define CONFIG_FILE		"/etc/varp/varpd.conf"
 #define CONFIG_PATH_LEN		256
 #define CONFIG_NAME_LEN		64
 #define CONFIG_INSTANCE_MAX	48	/* characters; it is part of socket and pin paths */
@@ -36,11 +38,15 @@ struct config_endpoint {
 	uint32_t len;		/* zero: do not listen */
 };
 
-/* A section other than [varpd]: what is to be there once varpd runs. Fields that were not given are zero. */
+/*
+ * A section other than [varpd]: what is to be there once varpd runs. Fields that were not given are
+ * zero.
+ */
 struct config_entry {
 	enum config_section section;
 	unsigned int line;		/* where it begins */
-	uint32_t given;			/* bit for each row of the key table: finds doubles and what is missing */
+	/* Bit for each row of the key table: finds doubles and what is missing */
+	uint32_t given;
 	bool applied;			/* kept by apply.c, as is: */
 	struct varpd_error problem;	/* why it is not; empty: it is, or was not tried yet */
 	char name[CONFIG_NAME_LEN];	/* UNDERLAY: the device; NODE: for people */
@@ -89,7 +95,8 @@ struct config_overrides {
 };
 
 /*
- * Builds the whole configuration. Complaints are logged, each as one line "FILE:LINE: what is wrong". 0, or -errno with *out freed.
+ * Builds the whole configuration. Complaints are logged, each as one line "FILE:LINE: what is
+ * wrong". 0, or -errno with *out freed.
  */
 int config_load(struct varpd_config *out, const struct config_overrides *overrides);
 void config_free(struct varpd_config *config);
@@ -100,17 +107,19 @@ const char *config_section_name(enum config_section section);
 int config_check_instance(const char *name, struct varpd_error *error);
 
 /*
- * Takes over from `from` what a running daemon can change. Names of keys that differ but need a restart go to `restart`, comma
- * separated. Entries move from `from` to `to`.
+ * Takes over from `from` what a running daemon can change. Names of keys that differ but need a
+ * restart go to `restart`, comma separated. Entries move from `from` to `to`.
  */
-void config_reload(struct varpd_config *to, struct varpd_config *from, char *restart, size_t restart_len);
+void config_reload(struct varpd_config *to, struct varpd_config *from, char *restart,
+		   size_t restart_len);
 
 /* For option parsing and help: rows of [varpd]. NULL past the end. */
 struct config_option {
 	const char *name, *argument, *def, *help;
 };
 const struct config_option *config_option(unsigned int index, struct config_option *option);
-void config_print_keys(FILE *out);	/* every key of every section, tab-separated, for the manual page */
+/* Every key of every section, tab-separated, for the manual page */
+void config_print_keys(FILE *out);
 
 /* "10.0.0.1:2500", "[::1]:2500" or "none". out holds at least 64 octets. */
 char *config_endpoint_format(const struct config_endpoint *endpoint, char *out, size_t len);

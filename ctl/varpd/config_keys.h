@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of configuration keys, shared by config.c (the keys) and config_file.c (the file). For nobody else.
+ * The table of configuration keys, shared by config.c (the keys) and config_file.c (the file). For
+ * nobody else.
  */
 #ifndef VARPD_CONFIG_KEYS_H
 #define VARPD_CONFIG_KEYS_H
@@ -43,6 +44,7 @@ extern const unsigned int config_key_count;
 
 const struct config_key *config_keys_find(enum config_section section, const char *name);
 /* object: struct varpd_config or struct config_entry. 0 or -EINVAL with error. */
-int config_keys_set(const struct config_key *key, void *object, const char *value, struct varpd_error *error);
+int config_keys_set(const struct config_key *key, void *object, const char *value,
+		    struct varpd_error *error);
 
 #endif

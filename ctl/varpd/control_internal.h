@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the control_*.c files share: connections (control_socket.c), arguments (control_args.c) and the handlers of commands, which
- * stand in one table (control_table.c).
+ * What the control_*.c files share: connections (control_socket.c), arguments (control_args.c) and
+ * the handlers of commands, which stand in one table (control_table.c).
  */
 #ifndef VARPD_CONTROL_INTERNAL_H
 #define VARPD_CONTROL_INTERNAL_H
@@ -15,8 +15,10 @@
 #include "monitor.h"
 #include "resolve.h"
 
-#define CONTROL_LATER	(-1)	/* a handler's return: the answer comes by control_answer(), or a stream has begun */
-#define CONTROL_OUTPUT_MAX	(64 * 1024)	/* octets: above, nothing more is produced until the peer has read */
+/* A handler's return: the answer comes by control_answer(), or a stream has begun */
+#define CONTROL_LATER	(-1)
+/* Octets: above, nothing more is produced until the peer has read */
+#define CONTROL_OUTPUT_MAX	(64 * 1024)
 
 enum control_state {
 	CONTROL_IDLE,		/* ready for the next request */
@@ -59,18 +61,25 @@ struct control_conn {
 
 void control_write(struct control_conn *conn, const char *line, size_t len);
 void control_write_json(struct control_conn *conn, json_t *json);	/* steals the reference */
-size_t control_pending(const struct control_conn *conn);	/* octets not yet taken by the peer */
+/* Octets not yet taken by the peer */
+size_t control_pending(const struct control_conn *conn);
 /* The peer neither sends nor reads any more, rather than having closed its sending side only. */
 bool control_is_gone(const struct control_conn *conn);
 /* An answer's line. result is stolen, error may be NULL with CONTROL_OK. */
 void control_reply(struct control_conn *conn, int status, json_t *result,
 		   const struct varpd_error *error);
 /* Ends CONTROL_WAITING. */
-void control_answer(struct control_conn *conn, int status, json_t *result, const struct varpd_error *error);
-void control_stream(struct control_conn *conn, bool (*more)(struct control_conn *conn));	/* begins CONTROL_STREAMING */
+void control_answer(struct control_conn *conn, int status, json_t *result,
+		    const struct varpd_error *error);
+/* Begins CONTROL_STREAMING */
+void control_stream(struct control_conn *conn, bool (*more)(struct control_conn *conn));
 void control_watch(struct control_conn *conn);		/* begins CONTROL_WATCHING */
 
-/* --- control_args.c: arguments of a request; the first that is wrong or missing fills the error and makes `bad` true --- */
+/*
+ * --- control_args.c: arguments of a request ---
+ *
+ * The first that is wrong or missing fills the error and makes `bad` true.
+ */
 
 struct control_args {
 	json_t *json;
@@ -86,24 +95,35 @@ void control_args_check(struct control_args *args, const char *names);
 /* Each returns true if the argument is there and right. */
 bool control_arg_snid(struct control_args *args, bool required, struct varp_snid *snid);
 bool control_arg_chid(struct control_args *args, const char *name, struct varp_chid *chid);
-bool control_arg_addr(struct control_args *args, const char *name, bool required, struct varp_addr *addr);
-bool control_arg_vaddr(struct control_args *args, bool required, struct varp_addr *vaddr);	/* unicast */
-bool control_arg_key(struct control_args *args, struct varp_key *key);				/* snid and vaddr, required */
-bool control_arg_int(struct control_args *args, const char *name, bool required, json_int_t min, json_int_t max,
-		     json_int_t *value);
+bool control_arg_addr(struct control_args *args, const char *name, bool required,
+		      struct varp_addr *addr);
+/* Unicast */
+bool control_arg_vaddr(struct control_args *args, bool required, struct varp_addr *vaddr);
+/* SnId and vaddr, required */
+bool control_arg_key(struct control_args *args, struct varp_key *key);
+bool control_arg_int(struct control_args *args, const char *name, bool required, json_int_t min,
+		     json_int_t max, json_int_t *value);
 bool control_arg_bool(struct control_args *args, const char *name);	/* false if missing */
-const char *control_arg_text(struct control_args *args, const char *name, bool required, size_t max_len);
+const char *control_arg_text(struct control_args *args, const char *name, bool required,
+			     size_t max_len);
 
 /* Values for answers. */
 json_t *control_json_snid(const struct varp_snid *snid);
 json_t *control_json_chid(const struct varp_chid *chid);
-json_t *control_json_addr(const struct varp_addr *addr);	/* null for a zero address or NULL */
+/* Null for a zero address or NULL */
+json_t *control_json_addr(const struct varp_addr *addr);
 /* varpctl's exit status for an errno: CONTROL_PERMISSION if varpd lacks the privilege (-EPERM). */
 int control_status_of(int err);
 
-/* --- Handlers. Return CONTROL_OK (with *result, or NULL for null), another status with error filled, or CONTROL_LATER --- */
+/*
+ * --- Handlers ---
+ *
+ * Return CONTROL_OK (with *result, or NULL for null), another status with error filled, or
+ * CONTROL_LATER.
+ */
 
-typedef int control_handler(struct control_conn *conn, struct control_args *args, json_t **result, struct varpd_error *error);
+typedef int control_handler(struct control_conn *conn, struct control_args *args, json_t **result,
+			    struct varpd_error *error);
 
 struct control_command {
 	const char *name;
@@ -113,17 +133,25 @@ struct control_command {
 /* control_table.c: one request, without its line break. */
 void control_execute(struct control_conn *conn, const char *line, size_t len);
 
-control_handler control_do_attach, control_do_detach, control_do_join, control_do_leave;	/* control_node.c */
-control_handler control_do_status;								/* control_status.c */
-control_handler control_do_stats;								/* control_stats.c */
-control_handler control_do_cache_show, control_do_cache_get, control_do_cache_flush;		/* control_cache.c */
+/* control_node.c */
+control_handler control_do_attach, control_do_detach, control_do_join, control_do_leave;
+/* control_status.c */
+control_handler control_do_status;
+/* control_stats.c */
+control_handler control_do_stats;
+/* control_cache.c */
+control_handler control_do_cache_show, control_do_cache_get, control_do_cache_flush;
 control_handler control_do_db_show;
-control_handler control_do_resolve, control_do_monitor, control_do_register, control_do_lookup;	/* control_watch.c */
-control_handler control_do_opcode, control_do_reset, control_do_timer;				/* control_varpdb.c */
+/* control_watch.c */
+control_handler control_do_resolve, control_do_monitor, control_do_register, control_do_lookup;
+/* control_varpdb.c */
+control_handler control_do_opcode, control_do_reset, control_do_timer;
 
 json_t *control_json_node(const struct datapath_node *node);	/* control_node.c */
 /* A node of this host: where it is reached. False if it is none. */
-bool control_local_raddr(struct varpd *varpd, const struct varp_key *key, struct varp_addr *raddr);	/* control_watch.c */
-json_t *control_json_ttl(uint64_t deadline_ns, uint64_t now_ns);	/* control_cache.c: seconds left, null: always */
+/* control_watch.c */
+bool control_local_raddr(struct varpd *varpd, const struct varp_key *key, struct varp_addr *raddr);
+/* control_cache.c: seconds left, null: always */
+json_t *control_json_ttl(uint64_t deadline_ns, uint64_t now_ns);
 
 #endif

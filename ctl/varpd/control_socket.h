@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon's end of the control socket. What is said over it is in ctl/common/control.h and docs/CONTROL.md.
+ * The daemon's end of the control socket. What is said over it is in ctl/common/control.h and
+ * docs/CONTROL.md.
  */
 #ifndef VARPD_CONTROL_SOCKET_H
 #define VARPD_CONTROL_SOCKET_H

@@ -5,6 +5,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "addr.h"
@@ -40,10 +41,23 @@ static void warn(struct status *status, const char *format, ...)
 	json_array_append_new(status->warnings, json_string(text));
 }
 
+/* How to call ip(8) for the daemon's network namespace. */
+static const char *ip_command(const struct varpd_config *config, char *out, size_t len)
+{
+	if (!*config->netns)
+		snprintf(out, len, "ip");
+	else if (strchr(config->netns, '/'))
+		snprintf(out, len, "nsenter --net=%s ip", config->netns);
+	else
+		snprintf(out, len, "ip -n %s", config->netns);
+	return out;
+}
+
 static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 {
 	const struct varp_underlay *record = &underlay->record;
 	struct status *status = ctx;
+	char ip[VARP_NETNS_LEN + 32];
 
 	json_array_append_new(status->underlays,
 			      json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:s}",
@@ -55,12 +69,17 @@ static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 					"raddr6", control_json_addr(&record->raddr6),
 					"attached_by", attach_name(record->attach)));
 	if (!record->up)
-		warn(status, "underlay %s is down: ip link set %s up", record->name, record->name);
+		warn(status,
+		     "underlay %s is down, nothing is sent over it: `%s link set %s up`, or see to "
+		     "its cable",
+		     record->name, ip_command(&status->varpd->config, ip, sizeof(ip)),
+		     record->name);
 	if (varp_addr_is_zero(&record->raddr4) && varp_addr_is_zero(&record->raddr6))
 		warn(status,
-		     "underlay %s has no address, nothing can be sent over it: "
-		     "ip address add ADDR/LEN dev %s",
-		     record->name, record->name);
+		     "underlay %s has no address, nothing is sent over it: "
+		     "`%s address add ADDR/LEN dev %s`",
+		     record->name, ip_command(&status->varpd->config, ip, sizeof(ip)),
+		     record->name);
 }
 
 static void add_node(const struct datapath_node *node, void *ctx)
@@ -74,8 +93,8 @@ static void add_node(const struct datapath_node *node, void *ctx)
 	varp_addr_format(&node->key.vaddr, vaddr);
 	if (!*node->underlay)
 		warn(status,
-		     "node %s of %s has no underlay, nothing can be sent from it: "
-		     "varpctl attach IFACE",
+		     "node %s of %s has no underlay, nothing is sent from it: "
+		     "`varpctl attach IFACE`",
 		     vaddr, snid);
 	if (!varpd->config.insecure)
 		warn(status,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon's side of the datapath: loading or adopting the pinned programs and maps, underlays, nodes, held packets,
- * and the varpdb maps. Only datapath*.c know libbpf and the skeleton; the rest of varpd calls what is declared here.
+ * The daemon's side of the datapath: loading or adopting the pinned programs and maps, underlays,
+ * nodes, held packets, and the varpdb maps. Only datapath*.c know libbpf and the skeleton; the rest
+ * of varpd calls what is declared here.
  *
- * Functions return 0 or -errno. Those with a struct varpd_error fill in one line for a person: what is wrong and what to do.
+ * Functions return 0 or -errno. Those with a struct varpd_error fill in one line for a person: what
+ * is wrong and what to do.
  */
 #ifndef VARPD_DATAPATH_H
 #define VARPD_DATAPATH_H
@@ -30,33 +32,45 @@ struct datapath_config {
 /* Upcalls, from the event loop. */
 struct datapath_ops {
 	void (*miss)(void *ctx, const struct varp_key *key);
-	/* The sweep (or datapath_check) found this entry: a call for each, every VARPDB_TTL_UPDATE seconds, in batches. */
+	/*
+	 * The sweep (or datapath_check) found this entry: a call for each, every VARPDB_TTL_UPDATE
+	 * seconds, in batches.
+	 */
 	void (*age)(void *ctx, const struct varp_key *key, const struct varp_mapping *mapping);
-	/* An underlay or node appeared or went: "attach", "detach"; dev is the interface, node NULL for underlays. */
+	/*
+	 * An underlay or node appeared or went: "attach", "detach"; dev is the interface, node NULL
+	 * for underlays.
+	 */
 	void (*changed)(void *ctx, const char *event, const char *dev, const struct varp_key *node);
 	void *ctx;
 };
 
 /*
- * Adopts what an earlier varpd of this instance left pinned (maps kept, programs replaced in place), or loads anew. On error nothing
- * is left behind that was not there before.
+ * Adopts what an earlier varpd of this instance left pinned (maps kept, programs replaced in
+ * place), or loads anew. On error nothing is left behind that was not there before.
  */
-int datapath_open(struct datapath **out, const struct datapath_config *config, struct event_base *base,
+int datapath_open(struct datapath **out, const struct datapath_config *config,
+		  struct event_base *base,
 		  const struct datapath_ops *ops, struct varpd_error *error);
 /* Lets go; pins, programs and devices stay and go on forwarding what is cached. */
 void datapath_close(struct datapath *dp);
 
 /* --- Underlays and nodes --- */
 
-int datapath_attach(struct datapath *dp, const char *dev, struct varpd_error *error);	/* -EEXIST: already */
-int datapath_detach(struct datapath *dp, const char *dev, struct varpd_error *error);	/* -ENOENT: not attached */
+/* -EEXIST: already */
+int datapath_attach(struct datapath *dp, const char *dev, struct varpd_error *error);
+/* -ENOENT: not attached */
+int datapath_detach(struct datapath *dp, const char *dev, struct varpd_error *error);
 
 struct datapath_join {
 	struct varp_snid snid;
 	struct varp_chid chid;
 	struct varp_addr vaddr;
 	unsigned int plen;		/* in vaddr's own family */
-	const char *dev;		/* NULL: the first free snN; an existing node device of the same combo takes the address too */
+	/*
+	 * NULL: the first free snN; an existing node device of the same combo takes the address too
+	 */
+	const char *dev;
 	const char *netns;		/* NULL: the daemon's own */
 	struct varp_addr raddr;		/* zero: from the underlay */
 };
@@ -72,10 +86,13 @@ struct datapath_node {
 	uint32_t mtu;
 };
 
-int datapath_join(struct datapath *dp, const struct datapath_join *join, struct datapath_node *node, struct varpd_error *error);
+int datapath_join(struct datapath *dp, const struct datapath_join *join, struct datapath_node *node,
+		  struct varpd_error *error);
 /* vaddr NULL: every node of the supernet. -ENOENT: no such node. */
-int datapath_leave(struct datapath *dp, const struct varp_snid *snid, const struct varp_addr *vaddr, struct varpd_error *error);
-bool datapath_has_supernet(const struct datapath *dp, const struct varp_snid *snid);	/* a node of it is here */
+int datapath_leave(struct datapath *dp, const struct varp_snid *snid, const struct varp_addr *vaddr,
+		   struct varpd_error *error);
+/* A node of it is here */
+bool datapath_has_supernet(const struct datapath *dp, const struct varp_snid *snid);
 /* Is (snid, vaddr) a node of this host? */
 bool datapath_is_local(struct datapath *dp, const struct varp_key *key, struct varp_local *local);
 
@@ -83,25 +100,41 @@ struct datapath_underlay {
 	uint32_t ifindex;
 	struct varp_underlay record;
 };
-void datapath_each_underlay(struct datapath *dp, void (*visit)(const struct datapath_underlay *u, void *ctx), void *ctx);
-void datapath_each_node(struct datapath *dp, void (*visit)(const struct datapath_node *n, void *ctx), void *ctx);
+void datapath_each_underlay(struct datapath *dp,
+			    void (*visit)(const struct datapath_underlay *u, void *ctx), void *ctx);
+void datapath_each_node(struct datapath *dp,
+			void (*visit)(const struct datapath_node *n, void *ctx), void *ctx);
 
-/* --- Who serves a supernet: kept in the pinned maps, so that a restarted varpd still knows. server NULL: nobody. --- */
-int datapath_server_set(struct datapath *dp, const struct varp_snid *snid, const struct varp_addr *server);
-void datapath_each_supernet(struct datapath *dp, void (*visit)(const struct varp_supernet *s, void *ctx), void *ctx);
+/*
+ * --- Who serves a supernet ---
+ *
+ * Kept in the pinned maps, so that a restarted varpd still knows. server NULL: nobody.
+ */
+int datapath_server_set(struct datapath *dp, const struct varp_snid *snid,
+			const struct varp_addr *server);
+void datapath_each_supernet(struct datapath *dp,
+			    void (*visit)(const struct varp_supernet *s, void *ctx), void *ctx);
 
 /* --- varpdb --- */
 
 /* Sends held packets in order, then writes the mapping and removes the pending entry. */
-int datapath_resolved(struct datapath *dp, const struct varp_key *key, const struct varp_addr *raddr, uint32_t ttl_s,
+int datapath_resolved(struct datapath *dp, const struct varp_key *key,
+		      const struct varp_addr *raddr, uint32_t ttl_s,
 		      uint64_t deadline_ns);
-/* Marks not known until deadline_ns, removes the mapping, answers held packets with ICMP host unreachable. */
+/*
+ * Marks not known until deadline_ns, removes the mapping, answers held packets with ICMP host
+ * unreachable.
+ */
 int datapath_notknown(struct datapath *dp, const struct varp_key *key, uint64_t deadline_ns);
-/* Ends a lookup without an answer: removes the pending entry, drops held packets with the reason. */
+/*
+ * Ends a lookup without an answer: removes the pending entry, drops held packets with the reason.
+ */
 void datapath_unanswered(struct datapath *dp, const struct varp_key *key, enum varp_drop reason);
-void datapath_forget(struct datapath *dp, const struct varp_key *key);	/* removes the pending entry unless a lookup is open */
+/* Removes the pending entry unless a lookup is open */
+void datapath_forget(struct datapath *dp, const struct varp_key *key);
 void datapath_remove(struct datapath *dp, const struct varp_key *key);	/* removes the mapping */
-void datapath_check(struct datapath *dp, const struct varp_key *key);	/* calls ops->age if the mapping exists */
+/* Calls ops->age if the mapping exists */
+void datapath_check(struct datapath *dp, const struct varp_key *key);
 
 enum datapath_state {
 	DATAPATH_RESOLVED,
@@ -117,7 +150,8 @@ struct datapath_entry {
 /* 0, or -ENOENT. Expired entries do not exist. */
 int datapath_get(struct datapath *dp, const struct varp_key *key, struct datapath_entry *entry);
 /*
- * Walks cache and pending entries in batches. Zero a cursor and call until *count comes back 0; entries[] takes up to max. snid NULL: all.
+ * Walks cache and pending entries in batches. Zero a cursor and call until *count comes back 0;
+ * entries[] takes up to max. snid NULL: all.
  */
 struct datapath_cursor {
 	unsigned int stage;
@@ -127,9 +161,11 @@ struct datapath_cursor {
 int datapath_next(struct datapath *dp, struct datapath_cursor *cursor, const struct varp_snid *snid,
 		  struct datapath_entry *entries, unsigned int max, unsigned int *count);
 /* snid NULL: all; vaddr NULL: the whole supernet. Returns how many entries went. */
-int datapath_flush(struct datapath *dp, const struct varp_snid *snid, const struct varp_addr *vaddr);
+int datapath_flush(struct datapath *dp, const struct varp_snid *snid,
+		   const struct varp_addr *vaddr);
 
-void datapath_sweep_enable(struct datapath *dp, bool on);	/* memo, VARPDB_IOCTLXTIMSTART and XTIMSTOP */
+/* Memo, VARPDB_IOCTLXTIMSTART and XTIMSTOP */
+void datapath_sweep_enable(struct datapath *dp, bool on);
 
 /* Sums over CPUs, and the daemon's own share (held packets). */
 void datapath_stats(struct datapath *dp, struct varp_stats *out);

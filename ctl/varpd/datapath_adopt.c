@@ -211,6 +211,10 @@ int dp_adopt(struct datapath *dp, struct varpd_error *error)
 	dp_pending_recount(dp);
 	update_supernets(dp);
 	err = dp_reconcile(dp);
+	if (err == -EINTR) {	/* interfaces come and go too fast to be read just now */
+		dp_watch_again(dp);
+		return 0;
+	}
 	if (err)
 		return varpd_fail(error, err, "cannot read interfaces and addresses: %s",
 				  strerror(-err));

@@ -191,6 +191,8 @@ struct dp_underlay *dp_underlay_by_index(struct datapath *dp, uint32_t ifindex);
 /* Does this underlay have the address? */
 bool dp_underlay_has(struct datapath *dp, const struct dp_underlay *underlay,
 		     const struct varp_addr *addr);
+/* Does any underlay? */
+bool dp_raddr_is_own(struct datapath *dp, const struct varp_addr *addr);
 static inline bool dp_underlay_present(const struct dp_underlay *underlay)
 {
 	return !(underlay->key & DP_ABSENT);
@@ -249,6 +251,8 @@ void dp_pending_recount(struct datapath *dp);
 int dp_adopt(struct datapath *dp, struct varpd_error *error);
 int dp_watch_open(struct datapath *dp, struct varpd_error *error);
 void dp_watch_close(struct datapath *dp);
+/* A reconciliation did not get through: it is made again soon. */
+void dp_watch_again(struct datapath *dp);
 /* Reads links and addresses and makes underlays, nodes and records agree with them. */
 int dp_reconcile(struct datapath *dp);
 
@@ -257,9 +261,12 @@ int dp_reconcile(struct datapath *dp);
 int dp_ring_open(struct datapath *dp, struct varpd_error *error);
 void dp_ring_close(struct datapath *dp);
 /*
- * Takes in what has come, within bounds. Misses are not reported from here but from the event loop.
+ * For an answer: takes in all that has come until now, within bounds. Misses among it are not
+ * reported from here but from the event loop.
  */
 void dp_ring_consume(struct datapath *dp);
+/* BPF began another window for this key before the engine ended its own: reported soon. */
+void dp_ring_miss_again(struct datapath *dp, const struct varp_key *key);
 
 int dp_send_open(struct datapath *dp, struct varpd_error *error);
 void dp_send_close(struct datapath *dp);
@@ -272,6 +279,8 @@ void dp_send_icmp(struct datapath *dp, bool too_big, uint32_t mtu, uint32_t ifin
 
 /* Removes the pending entry, if there is one, and accounts for it. */
 void dp_pending_close(struct datapath *dp, const struct varp_key *key);
+/* Is a lookup open, as BPF sees it? */
+bool dp_pending_open(struct datapath *dp, const struct varp_key *key);
 /* Where the cache says that key lives now; false: it does not say. */
 bool dp_cached(struct datapath *dp, const struct varp_key *key, struct varp_mapping *mapping);
 /* Sends what is held for a key that has its answer. */

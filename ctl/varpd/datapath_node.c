@@ -376,6 +376,9 @@ int datapath_join(struct datapath *dp, const struct datapath_join *join, struct 
 	err = open_namespace(dp, &j, error);
 	if (!err)
 		err = join_device(dp, &j, error);
+	/* Whoever is told that the join is done may count on the node being reached. */
+	if (!err)
+		netlink_address_await(j.far, &join->vaddr);
 	close_namespace(dp, &j);
 	if (err) {
 		dp_supernet_update(dp, &join->snid);

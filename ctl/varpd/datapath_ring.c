@@ -15,23 +15,54 @@
 #include <string.h>
 
 #define RECORDS_PER_TURN	256
-#define MISSES_MAX		4096	/* noted and not yet reported */
+#define RECORDS_PER_ANSWER	65536	/* as many of the shortest as the ring buffer's default holds */
+#define MISSES_PER_TURN		1024
+#define MISSES_LEAST		1024	/* room, a power of two */
+#define MISSES_MAX		(2 * RECORDS_PER_ANSWER)
+#define CPUS_APART_NS		NSEC_PER_MSEC	/* records of two CPUs may change places */
+
+/* A miss to report. */
+struct miss {
+	struct varp_key key;
+	bool again;		/* the engine had not noticed that another window began */
+};
 
 struct dp_ring {
 	struct datapath *dp;
 	struct ring_buffer *buffer;
 	struct event *readable;
 	unsigned int budget;		/* records left in this turn */
+	uint64_t until_ns;		/* a record that is newer ends this turn; zero: none does */
 	bool consuming;
-	struct varp_key *misses;	/* a queue: first is the next to report */
-	unsigned int first, count;
+	struct miss *misses;		/* a queue: first is the next to report */
+	unsigned int first, count, room;
 };
 
-static void note_miss(struct dp_ring *ring, const struct varp_key *key)
+static int grow(struct dp_ring *ring)
 {
-	if (ring->count == MISSES_MAX)
-		return;		/* cannot be: dp_ring_consume() sees to the room */
-	ring->misses[(ring->first + ring->count++) % MISSES_MAX] = *key;
+	unsigned int room = ring->room ? 2 * ring->room : MISSES_LEAST;
+	struct miss *more;
+
+	if (room > MISSES_MAX)
+		return -ENOSPC;
+	more = calloc(room, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < ring->count; i++)
+		more[i] = ring->misses[(ring->first + i) % ring->room];
+	free(ring->misses);
+	ring->misses = more;
+	ring->first = 0;
+	ring->room = room;
+	return 0;
+}
+
+/* One that finds no room is missed: its packets expire, and a later one asks again. */
+static void note_miss(struct dp_ring *ring, const struct varp_key *key, bool again)
+{
+	if (ring->count == ring->room && grow(ring))
+		return;
+	ring->misses[(ring->first + ring->count++) % ring->room] = (struct miss){ *key, again };
 }
 
 static void count_not_held(struct datapath *dp, int err)
@@ -63,7 +94,7 @@ static void on_packet(struct dp_ring *ring, const struct varp_event *event)
 		dp_pending_close(dp, &event->key);
 		return;
 	}
-	note_miss(ring, &event->key);
+	note_miss(ring, &event->key, false);
 }
 
 static void on_notknown(struct dp_ring *ring, const struct varp_event *event)
@@ -109,52 +140,76 @@ static int on_record(void *ctx, void *data, size_t size)
 		handlers[event->type](ring, event);
 	if (ring->budget)
 		ring->budget--;
+	if (ring->until_ns && event->time_ns > ring->until_ns)
+		return -ECANCELED;
 	return ring->budget ? 0 : -ECANCELED;
 }
 
-static void consume(struct dp_ring *ring)
+static void consume(struct dp_ring *ring, unsigned int budget, uint64_t until_ns)
 {
-	if (ring->consuming || MISSES_MAX - ring->count < RECORDS_PER_TURN)
+	if (ring->consuming || MISSES_MAX - ring->count < budget)
 		return;
 	ring->consuming = true;
-	ring->budget = RECORDS_PER_TURN;
+	ring->budget = budget;
+	ring->until_ns = until_ns;
 	ring_buffer__consume(ring->buffer);
 	ring->consuming = false;
 }
 
-/*
- * For an answer. Misses among the records are others' or too late; the descriptor will not be
- * readable for them again.
- */
+/* In a turn of their own: the engine is at work now, or the descriptor will not be readable. */
+static void report_later(struct dp_ring *ring)
+{
+	if (ring->count)
+		event_active(ring->readable, EV_READ, 0);
+}
+
+/* Misses among the records are others' or too late. */
 void dp_ring_consume(struct datapath *dp)
 {
 	struct dp_ring *ring = dp->ring;
 
 	if (!ring)
 		return;
-	consume(ring);
-	if (ring->count)
-		event_active(ring->readable, EV_READ, 0);
+	consume(ring, RECORDS_PER_ANSWER, dp_now_ns() + CPUS_APART_NS);
+	report_later(ring);
+}
+
+void dp_ring_miss_again(struct datapath *dp, const struct varp_key *key)
+{
+	if (!dp->ring)
+		return;
+	note_miss(dp->ring, key, true);
+	report_later(dp->ring);
+}
+
+static void report(struct datapath *dp, const struct miss *miss)
+{
+	struct varp_mapping mapping;
+
+	/* Answered since it was noted: asking again would be one request too many. */
+	if (dp_cached(dp, &miss->key, &mapping)) {
+		dp_held_send(dp, &miss->key);
+		dp_pending_close(dp, &miss->key);
+		return;
+	}
+	/* The window was closed after all, as by a flush: nobody waits any more. */
+	if (miss->again && !dp_pending_open(dp, &miss->key)) {
+		dp_held_drop(dp, &miss->key, VARP_DROP_HELD_EXPIRED);
+		return;
+	}
+	dp->ops.miss(dp->ops.ctx, &miss->key);
 }
 
 static void report_misses(struct dp_ring *ring)
 {
-	struct datapath *dp = ring->dp;
-	struct varp_mapping mapping;
+	for (int i = 0; ring->count && i < MISSES_PER_TURN; i++) {
+		struct miss miss = ring->misses[ring->first];
 
-	while (ring->count) {
-		struct varp_key key = ring->misses[ring->first];
-
-		ring->first = (ring->first + 1) % MISSES_MAX;
+		ring->first = (ring->first + 1) % ring->room;
 		ring->count--;
-		/* Answered since it was noted: asking again would be one request too many. */
-		if (dp_cached(dp, &key, &mapping)) {
-			dp_held_send(dp, &key);
-			dp_pending_close(dp, &key);
-			continue;
-		}
-		dp->ops.miss(dp->ops.ctx, &key);
+		report(ring->dp, &miss);
 	}
+	report_later(ring);
 }
 
 /* What is left after a turn keeps the descriptor readable. */
@@ -164,7 +219,7 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	consume(ring);
+	consume(ring, RECORDS_PER_TURN, 0);
 	report_misses(ring);
 }
 
@@ -177,8 +232,7 @@ int dp_ring_open(struct datapath *dp, struct varpd_error *error)
 		goto fail;
 	dp->ring = ring;
 	ring->dp = dp;
-	ring->misses = calloc(MISSES_MAX, sizeof(*ring->misses));
-	if (!ring->misses)
+	if (grow(ring))
 		goto fail;
 	ring->buffer = ring_buffer__new(dp->maps.events, on_record, ring, NULL);
 	if (!ring->buffer) {

@@ -47,6 +47,13 @@ bool dp_underlay_has(struct datapath *dp, const struct dp_underlay *underlay,
 	       !bpf_map_lookup_elem(dp->maps.raddrs, addr, &ifindex) && ifindex == underlay->key;
 }
 
+bool dp_raddr_is_own(struct datapath *dp, const struct varp_addr *addr)
+{
+	uint32_t ifindex;
+
+	return !bpf_map_lookup_elem(dp->maps.raddrs, addr, &ifindex);
+}
+
 /* A key for an underlay without an interface. */
 static uint32_t absent_key(struct datapath *dp)
 {

@@ -15,6 +15,7 @@
 
 #define NEWS_PER_TURN	64
 #define SETTLE_MS	10	/* changes come in bursts */
+#define AGAIN_MS	250	/* after a failure */
 
 struct dp_watch {
 	struct datapath *dp;
@@ -22,16 +23,22 @@ struct dp_watch {
 	struct event *readable;
 	struct event *settled;
 	bool scheduled;
+	bool failing;		/* the last attempt failed, and the log says so */
 	char buf[NETLINK_BUFFER] __attribute__((aligned(8)));	/* of netlink messages */
 };
 
-static void schedule(struct dp_watch *watch)
+static void schedule(struct dp_watch *watch, unsigned int ms)
 {
-	const struct timeval settle = { .tv_usec = SETTLE_MS * 1000 };
+	const struct timeval wait = { .tv_usec = ms * 1000 };
 
 	if (!watch->scheduled)
-		event_add(watch->settled, &settle);
+		event_add(watch->settled, &wait);
 	watch->scheduled = true;
+}
+
+void dp_watch_again(struct datapath *dp)
+{
+	schedule(dp->watch, AGAIN_MS);
 }
 
 static void on_settled(evutil_socket_t fd, short what, void *ctx)
@@ -43,10 +50,13 @@ static void on_settled(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	watch->scheduled = false;
 	err = dp_reconcile(watch->dp);
-	if (err == -EINTR)	/* things changed while they were read */
-		schedule(watch);
-	else if (err)
-		varpd_log(VARPD_LOG_ERROR, "cannot follow the interfaces: %s", strerror(-err));
+	if (err)
+		schedule(watch, AGAIN_MS);
+	/* EINTR: things go on changing while they are read. */
+	if (err && err != -EINTR && !watch->failing)
+		varpd_log(VARPD_LOG_ERROR, "cannot follow the interfaces: %s; trying again",
+			  strerror(-err));
+	watch->failing = err && err != -EINTR;
 }
 
 static bool concerns_us(struct datapath *dp, const struct nlmsghdr *nlh)
@@ -75,7 +85,7 @@ static int on_message(const struct nlmsghdr *nlh, void *ctx)
 	struct dp_watch *watch = ctx;
 
 	if (concerns_us(watch->dp, nlh))
-		schedule(watch);
+		schedule(watch, SETTLE_MS);
 	return MNL_CB_OK;
 }
 
@@ -93,7 +103,7 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 			continue;
 		}
 		if (len < 0 && errno == ENOBUFS) {	/* some news were lost */
-			schedule(watch);
+			schedule(watch, SETTLE_MS);
 			continue;
 		}
 		return;

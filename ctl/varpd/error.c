@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Formats the one line that goes to a person with a refusal. Called by whoever refuses; whoever receives the error logs
- * it or sends it on. Knows no other part of the daemon.
+ * Formats the one line that goes to a person with a refusal. Called by whoever refuses; whoever
+ * receives the error logs it or sends it on. Knows no other part of the daemon.
  */
 #include "error.h"
 

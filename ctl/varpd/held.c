@@ -144,6 +144,7 @@ static struct held_packet *packet_copy(const struct varp_event *event)
 	if (!packet)
 		return NULL;
 	packet->next = NULL;
+	packet->time_ns = event->time_ns;
 	packet->ifindex = event->ifindex;
 	packet->frame_len = event->frame_len;
 	packet->gso_size = event->gso_size;
@@ -211,8 +212,20 @@ bool held_oldest(const struct held *held, uint64_t before_ns, struct varp_key *k
 	return true;
 }
 
-static unsigned int queue_drop_device(struct held *held, struct held_queue *queue,
-				      uint32_t ifindex, uint32_t other_ifindex)
+/* What to drop: all that was captured before a time, or at one of two devices. */
+struct which {
+	uint64_t before_ns;
+	uint32_t ifindex, other_ifindex;
+};
+
+static bool matches(const struct which *which, const struct held_packet *packet)
+{
+	return packet->time_ns < which->before_ns || packet->ifindex == which->ifindex ||
+	       packet->ifindex == which->other_ifindex;
+}
+
+static unsigned int queue_drop(struct held *held, struct held_queue *queue,
+			       const struct which *which)
 {
 	struct held_packet **at = &queue->first;
 	unsigned int dropped = 0;
@@ -220,7 +233,7 @@ static unsigned int queue_drop_device(struct held *held, struct held_queue *queu
 	while (*at) {
 		struct held_packet *packet = *at;
 
-		if (packet->ifindex != ifindex && packet->ifindex != other_ifindex) {
+		if (!matches(which, packet)) {
 			at = &packet->next;
 			continue;
 		}
@@ -233,13 +246,46 @@ static unsigned int queue_drop_device(struct held *held, struct held_queue *queu
 	return dropped;
 }
 
+/*
+ * To the end of the hash's order, which is that of since_ns. False: no memory to take it in again.
+ */
+static bool queue_renew(struct held *held, struct held_queue *queue, uint64_t now_ns)
+{
+	HASH_DEL(held->queues, queue);
+	queue->since_ns = now_ns;
+	HASH_ADD(hh, held->queues, key, sizeof(queue->key), queue);
+	return queue->hh.tbl;
+}
+
+unsigned int held_drop_before(struct held *held, const struct varp_key *key, uint64_t before_ns,
+			      uint64_t now_ns)
+{
+	const struct which which = { .before_ns = before_ns }, all = { .before_ns = UINT64_MAX };
+	struct held_queue *queue = queue_find(held, key);
+	unsigned int dropped;
+
+	if (!queue)
+		return 0;
+	dropped = queue_drop(held, queue, &which);
+	if (!queue->first) {
+		queue_free(held, queue);
+	} else if (!queue_renew(held, queue, now_ns)) {
+		dropped += queue_drop(held, queue, &all);
+		queue->supernet->queues--;
+		supernet_release(held, queue->supernet);
+		free(queue);
+	}
+	return dropped;
+}
+
 unsigned int held_drop_device(struct held *held, uint32_t ifindex, uint32_t other_ifindex)
 {
+	const struct which which = { .ifindex = ifindex, .other_ifindex = other_ifindex };
 	struct held_queue *queue, *next;
 	unsigned int dropped = 0;
 
 	HASH_ITER(hh, held->queues, queue, next) {
-		dropped += queue_drop_device(held, queue, ifindex, other_ifindex);
+		dropped += queue_drop(held, queue, &which);
 		if (!queue->first)
 			queue_free(held, queue);
 	}

@@ -22,6 +22,7 @@ struct held_limits {
 
 struct held_packet {
 	struct held_packet *next;
+	uint64_t time_ns;		/* of the event */
 	uint32_t ifindex;		/* device it was captured at */
 	uint32_t frame_len;
 	uint16_t gso_size;
@@ -45,6 +46,12 @@ bool held_any(const struct held *held, const struct varp_key *key);
 struct held_packet *held_take(struct held *held, const struct varp_key *key);
 /* Finds a destination whose first packet came before before_ns; false if there is none. */
 bool held_oldest(const struct held *held, uint64_t before_ns, struct varp_key *key);
+/*
+ * Drops a destination's packets that were captured before before_ns; those that are left wait from
+ * now_ns on, as held_oldest() sees it. Returns how many went.
+ */
+unsigned int held_drop_before(struct held *held, const struct varp_key *key, uint64_t before_ns,
+			      uint64_t now_ns);
 /* Drops what was captured at one of two devices. Returns how many. */
 unsigned int held_drop_device(struct held *held, uint32_t ifindex, uint32_t other_ifindex);
 void held_packets_free(struct held_packet *packets);

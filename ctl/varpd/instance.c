@@ -94,7 +94,9 @@ int instance_lock(const char *instance, int *lock, struct varpd_error *error)
 	int fd, len, err;
 
 	snprintf(path, sizeof(path), "%s/%s/%s", CONTROL_RUN_DIR, instance, PID_FILE);
-	/* One that was killed a moment ago may still hold the lock while the kernel takes it apart. */
+	/*
+	 * One that was killed a moment ago may still hold the lock while the kernel takes it apart.
+	 */
 	for (int tries = 0; ; tries++) {
 		if (tries)
 			usleep(PAUSE_US);

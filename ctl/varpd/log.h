@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon's log: lines on stderr, with the priority prefix of sd-daemon(3) when the journal reads them. Called by
- * every part of varpd. Whoever handles an error logs it, once.
+ * The daemon's log: lines on stderr, with the priority prefix of sd-daemon(3) when the journal
+ * reads them. Called by every part of varpd. Whoever handles an error logs it, once.
  */
 #ifndef VARPD_LOG_H
 #define VARPD_LOG_H
@@ -28,8 +28,8 @@ __attribute__((format(printf, 2, 3)))
 void varpd_log(enum varpd_log_level level, const char *format, ...);
 
 /*
- * For what others can trigger at will: true if a line may be written now. At most one line every `interval_ms` for each
- * limit; *suppressed is then how many were held back since the last one.
+ * For what others can trigger at will: true if a line may be written now. At most one line every
+ * `interval_ms` for each limit; *suppressed is then how many were held back since the last one.
  */
 struct varpd_log_limit {
 	uint64_t next_ns;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The server role's changes: what the group manager says goes to the store first, and to the engine's table once it is safe there.
- * So the table never holds what the disk does not. Called by textsock.c and for the configuration's [server] sections.
+ * The server role's changes: what the group manager says goes to the store first, and to the
+ * engine's table once it is safe there. So the table never holds what the disk does not. Called by
+ * textsock.c and for the configuration's [server] sections.
  *
- *   mappings_begin, any number of mappings_stage, mappings_commit, and then mappings_apply for each staged with 0
+ *   mappings_begin, any number of mappings_stage, mappings_commit, and then mappings_apply for each
+ *   that was staged with 0
  */
 #ifndef VARPD_MAPPINGS_H
 #define VARPD_MAPPINGS_H
@@ -14,15 +16,21 @@
 /* At start: the store's contents into the engine's table. */
 int mappings_load(struct varpd *varpd, struct varpd_error *error);
 
-bool mappings_is_change(const struct varp_command *command);	/* of the server's data; the client's commands are not */
+/* Of the server's data; the client's commands are not */
+bool mappings_is_change(const struct varp_command *command);
 int mappings_begin(struct varpd *varpd, struct varpd_error *error);
-/* 0; -ENOENT and -EACCES refuse this command only; anything else is a failure of the store, and the transaction is lost. */
-int mappings_stage(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error);
+/*
+ * 0; -ENOENT and -EACCES refuse this command only; anything else is a failure of the store, and the
+ * transaction is lost.
+ */
+int mappings_stage(struct varpd *varpd, const struct varp_command *command,
+		   struct varpd_error *error);
 int mappings_commit(struct varpd *varpd, struct varpd_error *error);
 void mappings_rollback(struct varpd *varpd);
 int mappings_apply(struct varpd *varpd, const struct varp_command *command);	/* 0, -ENOMEM */
 
 /* One change in a transaction of its own. */
-int mappings_change(struct varpd *varpd, const struct varp_command *command, struct varpd_error *error);
+int mappings_change(struct varpd *varpd, const struct varp_command *command,
+		    struct varpd_error *error);
 
 #endif

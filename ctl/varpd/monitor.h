@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events for those who watch (`varpctl monitor`, the memo's varpmon). One line of JSON for each event, written once for all.
+ * Events for those who watch (`varpctl monitor`, the memo's varpmon). One line of JSON for each
+ * event, written once for all.
  */
 #ifndef VARPD_MONITOR_H
 #define VARPD_MONITOR_H
@@ -13,14 +14,17 @@
 struct monitor;
 
 struct monitor_event {
-	const char *event;		/* hit, miss, notknown, insert, remove, expire, refresh, attach, detach */
+	/* hit, miss, notknown, insert, remove, expire, refresh, attach, detach */
+	const char *event;
 	const struct varp_key *key;	/* NULL: about no node */
 	const struct varp_addr *raddr;	/* NULL: none */
 	const char *dev;		/* attach, detach: the interface; else NULL */
 	bool authoritative;		/* about the server's table */
 };
 
-/* Embedded by who watches. deliver gets whole lines, line break included, and must not unsubscribe. */
+/*
+ * Embedded by who watches. deliver gets whole lines, line break included, and must not unsubscribe.
+ */
 struct monitor_subscriber {
 	void (*deliver)(struct monitor_subscriber *subscriber, const char *line, size_t len);
 	struct monitor_subscriber *prev, *next;

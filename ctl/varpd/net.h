@@ -11,7 +11,9 @@
 #include "varpd.h"
 
 struct net_stats {
-	/* Datagrams that could not be sent; the engine repeats requests, and knows no more of it. */
+	/*
+	 * Datagrams that could not be sent; the engine repeats requests, and knows no more of it.
+	 */
 	uint64_t send_failed;
 };
 
@@ -24,8 +26,8 @@ void net_close(struct net *net);
 void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const uint8_t *data,
 	      size_t len);
 /*
- * The socket address of a peer, for a socket of this family. 0; -EAFNOSUPPORT: an IPv4 socket cannot
- * reach an IPv6 address.
+ * The socket address of a peer, for a socket of this family. 0; -EAFNOSUPPORT: an IPv4 socket
+ * cannot reach an IPv6 address.
  */
 int net_name(int family, const struct varp_addr *to, uint16_t port, struct sockaddr_storage *name,
 	     socklen_t *len);

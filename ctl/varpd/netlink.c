@@ -16,10 +16,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NETNS_DIR	"/run/netns/"
 #define NETNS_SELF	"/proc/thread-self/ns/net"
+
+/* A dump that was interrupted by a change is made again, at first without waiting. */
+#define DUMP_TRIES		40
+#define DUMP_TRIES_AT_ONCE	10
+#define DUMP_PAUSE_NS		1000000
 
 struct netlink {
 	struct mnl_socket *sock;
@@ -37,12 +43,36 @@ int netns_open(const char *netns)
 	return fd < 0 ? -errno : fd;
 }
 
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 bool netns_is_own(int netns_fd)
 {
 	struct stat own, other;
 
-	return !stat(NETNS_SELF, &own) && !fstat(netns_fd, &other) && own.st_dev == other.st_dev &&
-	       own.st_ino == other.st_ino;
+	return !stat(NETNS_SELF, &own) && !fstat(netns_fd, &other) && same_file(&own, &other);
+}
+
+bool netns_is(int netns_fd, const char *netns)
+{
+	struct stat one, other;
+	bool same;
+	int fd = netns_open(netns);
+
+	if (fd < 0)
+		return false;
+	same = !fstat(netns_fd, &one) && !fstat(fd, &other) && same_file(&one, &other);
+	close(fd);
+	return same;
+}
+
+uint64_t netns_inode(void)
+{
+	struct stat own;
+
+	return stat(NETNS_SELF, &own) ? 0 : own.st_ino;
 }
 
 static struct mnl_socket *socket_open(void)
@@ -128,6 +158,8 @@ void *netlink_request_init(struct netlink_request *request, uint16_t type, uint1
 	return mnl_nlmsg_put_extra_header(request->nlh, header_len);
 }
 
+/* --- One message, one answer --- */
+
 /*
  * Reads answers until the last. A callback's error ends the call; what it did not read is told
  * apart by its number.
@@ -152,14 +184,127 @@ static int receive(struct netlink *nl, int (*cb)(const struct nlmsghdr *nlh, voi
 	}
 }
 
+static int send_request(struct netlink *nl, struct netlink_request *request)
+{
+	request->nlh->nlmsg_seq = ++nl->seq;
+	return mnl_socket_sendto(nl->sock, request->nlh, request->nlh->nlmsg_len) < 0 ? -errno : 0;
+}
+
+/* --- Dumps --- */
+
+/*
+ * A dump is collected to its end before anybody sees it. The kernel says at any point that things
+ * changed meanwhile, and then all of it is void; and one that was left half read would keep the
+ * socket busy for the next.
+ */
+struct dump {
+	char *octets;
+	size_t len, room;
+	int err;		/* what became of it, once it has ended */
+	bool ended;
+};
+
+static void keep(struct dump *dump, const struct nlmsghdr *nlh)
+{
+	size_t len = MNL_ALIGN(nlh->nlmsg_len);
+
+	if (dump->len + len > dump->room) {
+		size_t room = 2 * dump->room + len;
+		char *more = realloc(dump->octets, room);
+
+		if (!more) {
+			dump->err = -ENOMEM;
+			return;
+		}
+		dump->octets = more;
+		dump->room = room;
+	}
+	memset(dump->octets + dump->len, 0, len);
+	memcpy(dump->octets + dump->len, nlh, nlh->nlmsg_len);
+	dump->len += len;
+}
+
+static void take_message(struct dump *dump, const struct nlmsghdr *nlh)
+{
+	const struct nlmsgerr *verdict = mnl_nlmsg_get_payload(nlh);
+
+	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+		dump->err = -EINTR;
+	if (nlh->nlmsg_type == NLMSG_DONE) {
+		dump->ended = true;
+	} else if (nlh->nlmsg_type == NLMSG_ERROR) {
+		dump->ended = true;
+		dump->err = mnl_nlmsg_get_payload_len(nlh) >= sizeof(*verdict) ? verdict->error :
+										 -EBADMSG;
+	} else if (nlh->nlmsg_type >= NLMSG_MIN_TYPE && !dump->err) {
+		keep(dump, nlh);
+	}
+}
+
+/* One attempt. What is left of an earlier request is skipped, and so got out of the way. */
+static int dump_once(struct netlink *nl, struct netlink_request *request, struct dump *dump)
+{
+	unsigned int portid = mnl_socket_get_portid(nl->sock);
+	int err = send_request(nl, request);
+
+	dump->len = 0;
+	dump->err = 0;
+	dump->ended = false;
+	while (!err && !dump->ended) {
+		ssize_t got = mnl_socket_recvfrom(nl->sock, nl->buf, sizeof(nl->buf));
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)nl->buf;
+		int len = (int)got;
+
+		if (got < 0)
+			err = -errno;
+		for (; !err && mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+			if (nlh->nlmsg_seq == nl->seq && nlh->nlmsg_pid == portid)
+				take_message(dump, nlh);
+		}
+	}
+	return err ? err : dump->err;
+}
+
+static int show(const struct dump *dump, int (*cb)(const struct nlmsghdr *nlh, void *ctx),
+		void *ctx)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)dump->octets;
+	int len = (int)dump->len;
+
+	for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+		if (cb(nlh, ctx) == MNL_CB_ERROR)
+			return -errno;
+	}
+	return 0;
+}
+
+static int dump_all(struct netlink *nl, struct netlink_request *request,
+		    int (*cb)(const struct nlmsghdr *nlh, void *ctx), void *ctx)
+{
+	const struct timespec pause = { .tv_nsec = DUMP_PAUSE_NS };
+	struct dump dump = { 0 };
+	int err = -EINTR;
+
+	for (int try = 0; (err == -EINTR || err == -EBUSY) && try < DUMP_TRIES; try++) {
+		if (try >= DUMP_TRIES_AT_ONCE)
+			nanosleep(&pause, NULL);
+		err = dump_once(nl, request, &dump);
+	}
+	if (!err && dump.len)
+		err = show(&dump, cb, ctx);
+	free(dump.octets);
+	return err;
+}
+
 int netlink_talk(struct netlink *nl, struct netlink_request *request,
 		 int (*cb)(const struct nlmsghdr *nlh, void *ctx), void *ctx)
 {
+	int err;
+
 	/* A dump ends by itself. Its two bits mean something else in requests that create. */
-	if ((request->nlh->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
-		request->nlh->nlmsg_flags |= NLM_F_ACK;
-	request->nlh->nlmsg_seq = ++nl->seq;
-	if (mnl_socket_sendto(nl->sock, request->nlh, request->nlh->nlmsg_len) < 0)
-		return -errno;
-	return receive(nl, cb, ctx);
+	if ((request->nlh->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
+		return dump_all(nl, request, cb, ctx);
+	request->nlh->nlmsg_flags |= NLM_F_ACK;
+	err = send_request(nl, request);
+	return err ? err : receive(nl, cb, ctx);
 }

@@ -20,6 +20,10 @@ struct nlmsghdr;
 int netns_open(const char *netns);
 /* Is it the one the caller is in? */
 bool netns_is_own(int netns_fd);
+/* Is it the one of that name or path, however it is called? */
+bool netns_is(int netns_fd, const char *netns);
+/* Of the one the caller is in; zero: cannot be told. */
+uint64_t netns_inode(void);
 
 /*
  * netns_fd -1: the caller's own. The socket is opened inside and stays there; the caller ends up
@@ -71,6 +75,11 @@ int netlink_each_address(struct netlink *nl,
 			 int (*visit)(const struct netlink_address *address, void *ctx), void *ctx);
 int netlink_address_add(struct netlink *nl, uint32_t ifindex, const struct varp_addr *addr,
 			unsigned int plen);
+/*
+ * Waits, a tenth of a second at most, until packets to the address are taken in: the kernel finishes
+ * adding an IPv6 address a moment after it says so.
+ */
+void netlink_address_await(struct netlink *nl, const struct varp_addr *addr);
 int netlink_address_delete(struct netlink *nl, uint32_t ifindex, const struct varp_addr *addr,
 			   unsigned int plen);
 

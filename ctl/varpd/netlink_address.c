@@ -10,8 +10,12 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "addr.h"
+
+#define READY_TRIES	100
+#define READY_US	1000
 
 struct walk {
 	int (*visit)(const struct netlink_address *address, void *ctx);
@@ -121,4 +125,35 @@ int netlink_address_delete(struct netlink *nl, uint32_t ifindex, const struct va
 			   unsigned int plen)
 {
 	return change(nl, RTM_DELADDR, 0, ifindex, addr, plen);
+}
+
+static int note_route_type(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	uint8_t *type = ctx;
+
+	if (nlh->nlmsg_type == RTM_NEWROUTE && mnl_nlmsg_get_payload_len(nlh) >= sizeof(*rtm))
+		*type = rtm->rtm_type;
+	return MNL_CB_OK;
+}
+
+static bool is_ready(struct netlink *nl, const struct varp_addr *addr)
+{
+	struct netlink_request request;
+	bool v4 = varp_addr_is_v4(addr);
+	uint16_t len = v4 ? 4 : 16;
+	uint8_t type = RTN_UNSPEC;
+	struct rtmsg *rtm;
+
+	rtm = netlink_request_init(&request, RTM_GETROUTE, 0, sizeof(*rtm));
+	rtm->rtm_family = v4 ? AF_INET : AF_INET6;
+	rtm->rtm_dst_len = (uint8_t)(len * 8);
+	mnl_attr_put(request.nlh, RTA_DST, len, &addr->b[16 - len]);
+	return !netlink_talk(nl, &request, note_route_type, &type) && type == RTN_LOCAL;
+}
+
+void netlink_address_await(struct netlink *nl, const struct varp_addr *addr)
+{
+	for (int try = 0; try < READY_TRIES && !is_ready(nl, addr); try++)
+		usleep(READY_US);
 }

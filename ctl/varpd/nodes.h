@@ -13,7 +13,8 @@
  * is that node already). *warning is set if the node will not be able to look anybody up (static
  * text), else NULL.
  */
-int nodes_join(struct varpd *varpd, const struct datapath_join *join, const struct varp_addr *server,
+int nodes_join(struct varpd *varpd, const struct datapath_join *join,
+	       const struct varp_addr *server,
 	       struct datapath_node *node, const char **warning, struct varpd_error *error);
 /*
  * vaddr NULL: every node of the supernet. With the last one its server is forgotten as well, if a

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What varpd tells systemd, if it was started by it and libsystemd was there at build time. Called by main.c.
+ * What varpd tells systemd, if it was started by it and libsystemd was there at build time. Called
+ * by main.c.
  */
 #ifndef VARPD_NOTIFY_H
 #define VARPD_NOTIFY_H

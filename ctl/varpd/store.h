@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The durable copy of what the group manager registered. A small interface, so that something else than SQLite can stand here.
+ * The durable copy of what the group manager registered. A small interface, so that something else
+ * than SQLite can stand here.
  *
- * Changes are made within begin/commit; what commit returned 0 for survives kill -9 and power loss. Called by
- * mappings.c, and by control_db.c for listing; knows nothing of sockets or the engine.
+ * Changes are made within begin/commit; what commit returned 0 for survives kill -9 and power loss.
+ * Called by mappings.c, and by control_db.c for listing; knows nothing of sockets or the engine.
  */
 #ifndef VARPD_STORE_H
 #define VARPD_STORE_H
@@ -16,32 +17,39 @@
 struct store;
 
 /*
- * Opens or creates DIR/varp.db. -EUCLEAN: damaged; -EPROTO: written by a newer varpd; in both cases nothing is written to the file.
+ * Opens or creates DIR/varp.db. -EUCLEAN: damaged; -EPROTO: written by a newer varpd; in both cases
+ * nothing is written to the file.
  */
 int store_open(struct store **out, const char *dir, struct varpd_error *error);
 void store_close(struct store *store);
 
 /*
- * Reads everything into the table, replacing what it has. Rows that are invalid are refused as damage (-EUCLEAN).
+ * Reads everything into the table, replacing what it has. Rows that are invalid are refused as
+ * damage (-EUCLEAN).
  */
 int store_load(struct store *store, struct varp_table *table, struct varpd_error *error);
 
 int store_begin(struct store *store, struct varpd_error *error);
-int store_commit(struct store *store, struct varpd_error *error);	/* on error everything since begin is undone */
+/* On error everything since begin is undone */
+int store_commit(struct store *store, struct varpd_error *error);
 void store_rollback(struct store *store);
 
 int store_clear(struct store *store, struct varpd_error *error);
 int store_add(struct store *store, const struct varp_table_entry *entry, struct varpd_error *error);
 /* -ENOENT when there is no such row (nothing has gone wrong with the store then). */
 int store_remove(struct store *store, const struct varp_key *key, struct varpd_error *error);
-int store_server_set(struct store *store, const struct varp_snid *snid, int32_t ttl_s, struct varpd_error *error);
-int store_server_clear(struct store *store, const struct varp_snid *snid, struct varpd_error *error);
+int store_server_set(struct store *store, const struct varp_snid *snid, int32_t ttl_s,
+		     struct varpd_error *error);
+int store_server_clear(struct store *store, const struct varp_snid *snid,
+		       struct varpd_error *error);
 
 /*
- * Lists mappings in the order of their keys, up to max behind *after (NULL: from the start); snid NULL: of all supernets. Keeps nothing
- * open between calls, so a slow reader holds nobody up. *count 0: no more.
+ * Lists mappings in the order of their keys, up to max behind *after (NULL: from the start); snid
+ * NULL: of all supernets. Keeps nothing open between calls, so a slow reader holds nobody up.
+ * *count 0: no more.
  */
 int store_next(struct store *store, const struct varp_snid *snid, const struct varp_key *after,
-	       struct varp_table_entry *entries, unsigned int max, unsigned int *count, struct varpd_error *error);
+	       struct varp_table_entry *entries, unsigned int max, unsigned int *count,
+	       struct varpd_error *error);
 
 #endif

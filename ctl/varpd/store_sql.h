@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What store.c and store_read.c share: the open database and its prepared statements. For nobody else.
+ * What store.c and store_read.c share: the open database and its prepared statements. For nobody
+ * else.
  */
 #ifndef VARPD_STORE_SQL_H
 #define VARPD_STORE_SQL_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The two text sockets: group manager (TCP 2500) and group client (TCP 2501). What a command looks like is libvarp's command.h.
+ * The two text sockets: group manager (TCP 2500) and group client (TCP 2501). What a command looks
+ * like is libvarp's command.h.
  */
 #ifndef VARPD_TEXTSOCK_H
 #define VARPD_TEXTSOCK_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What textsock.c (listeners and connections) and textsock_batch.c (execution) share. For nobody else.
+ * What textsock.c (listeners and connections) and textsock_batch.c (execution) share. For nobody
+ * else.
  */
 #ifndef VARPD_TEXTSOCK_INTERNAL_H
 #define VARPD_TEXTSOCK_INTERNAL_H
@@ -12,7 +13,8 @@
 #include "mappings.h"
 #include "textsock.h"
 
-#define TEXTSOCK_OUTPUT_MAX	(64 * 1024)	/* octets of answers: above, nothing more is read from the connection */
+/* Octets of answers: above, nothing more is read from the connection */
+#define TEXTSOCK_OUTPUT_MAX	(64 * 1024)
 #define TEXTSOCK_BATCH_MAX	16384		/* commands in one transaction */
 
 struct textsock_side {
@@ -32,9 +34,11 @@ struct text_conn {
 	struct event *read, *write, *deadline;	/* deadline: NULL for the group manager */
 	struct evbuffer *out;
 	struct varp_command_reader reader;
-	unsigned int queued;			/* commands in the batch: not to be freed meanwhile */
+	/* Commands in the batch: not to be freed meanwhile */
+	unsigned int queued;
 	size_t answer_octets;			/* of the commands in the batch, at least */
-	bool eof;				/* nothing more will come: close once all is answered */
+	/* Nothing more will come: close once all is answered */
+	bool eof;
 	bool dead;				/* closed, freed with its last queued command */
 };
 
@@ -43,14 +47,16 @@ struct text_item {
 	struct varp_command command;
 	int result;		/* of staging */
 	bool change;		/* of the store */
-	char *refused;		/* answer to what could not be parsed; NULL: command is to be executed */
+	/* Answer to what could not be parsed; NULL: command is to be executed */
+	char *refused;
 };
 
 struct textsock {
 	struct varpd *varpd;
 	struct textsock_side manager, client;
 	struct event *execute;
-	struct text_item *items;	/* the batch: commands of one turn of the loop, in the order they came */
+	/* The batch: commands of one turn of the loop, in the order they came */
+	struct text_item *items;
 	unsigned int count;
 	struct varpd_log_limit store_log;
 	char buffer[256 * 1024];	/* what is being read, of whichever connection */
@@ -59,8 +65,8 @@ struct textsock {
 /* --- textsock_batch.c --- */
 
 /*
- * Adds one complete command (reader->line), or the refusal of an overlong one; the caller has seen to it that there is room. The batch
- * runs at the end of this turn of the loop.
+ * Adds one complete command (reader->line), or the refusal of an overlong one; the caller has seen
+ * to it that there is room. The batch runs at the end of this turn of the loop.
  */
 void text_batch_add(struct text_conn *conn, bool too_long);
 void text_batch_run(struct textsock *textsock);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon's parts and how they hang together. varpd.c fills this in; each part gets what it needs from here.
+ * The daemon's parts and how they hang together. varpd.c fills this in; each part gets what it
+ * needs from here.
  */
 #ifndef VARPD_H
 #define VARPD_H
@@ -32,7 +33,8 @@ struct varpd {
 	struct event *timer;		/* the engine's next deadline */
 	uint64_t timer_ns;		/* what it is set to; UINT64_MAX: not set */
 	struct event *signals[3];
-	struct event *retry;		/* of configuration sections that could not be applied yet */
+	/* Of configuration sections that could not be applied yet */
+	struct event *retry;
 	struct client_kept *clients_kept; /* clients.c's */
 	struct varp_engine *engine;	/* protocol; its actions arrive in actions.c */
 	struct actions *actions;

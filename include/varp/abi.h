@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * What the BPF programs and user space share: the maps' keys and values, the ring buffer's records, counters and drop
- * reasons. There is no second copy of these anywhere.
+ * What the BPF programs and user space share: the maps' keys and values, the ring buffer's records,
+ * counters and drop reasons. There is no second copy of these anywhere.
  *
- * The maps outlive the daemon (they are pinned below /sys/fs/bpf/varp/INSTANCE/vN). Whoever changes the layout or the
- * meaning of anything here raises VARP_ABI_VERSION, which is the N of the path.
+ * The maps outlive the daemon (they are pinned below /sys/fs/bpf/varp/INSTANCE/vN). Whoever changes
+ * the layout or the meaning of anything here raises VARP_ABI_VERSION, which is the N of the path.
  *
  * Addresses are struct varp_addr (network order, IPv4 mapped). Times are boot-time nanoseconds
  * (CLOCK_BOOTTIME, bpf_ktime_get_boot_ns). An entry whose deadline has passed does not exist.
@@ -17,20 +17,24 @@
 #define VARP_ABI_VERSION	1
 
 #define VARP_IFNAME_LEN		16	/* IFNAMSIZ */
-#define VARP_NETNS_LEN		108	/* name or path of a network namespace, NUL-terminated; empty: the daemon's own */
+/* Name or path of a network namespace, NUL-terminated; empty: the daemon's own */
+#define VARP_NETNS_LEN		108
 #define VARP_MAX_SUPERNETS	1024	/* supernets that one host can be in at the same time */
 #define VARP_MAX_NODES		4096
 #define VARP_MAX_UNDERLAYS	64
 #define VARP_HELD_MAX		8	/* packets that wait for one destination */
 #define VARP_PACKET_MAX		65549	/* octets of a captured frame: 14 + 65535 */
 
-/* Destination MAC address of a frame that varpd sends out of a node device's peer to have it encapsulated. */
+/*
+ * Destination MAC address of a frame that varpd sends out of a node device's peer to have it
+ * encapsulated.
+ */
 #define VARP_REINJECT_MAC	{ 0x02, 'V', 'A', 'R', 'P', 0x01 }
 
 /* skb mark of VARP's own datagrams: a supernet never carries the messages that resolve it. */
 #define VARP_SKIN_MARK		0x56415250
 
-/* --- Drop reasons: X(symbol, name in `varpctl stats`, what happened) ---------------------------------------------- */
+/* --- Drop reasons: X(symbol, name in `varpctl stats`, what happened) -------------------------- */
 
 #define VARP_DROP_REASONS(X)										\
 	X(RUNT,			"runt",			"frame too short for its headers")		\
@@ -82,7 +86,7 @@ enum varp_drop {
 	VARP_DROP_COUNT,
 };
 
-/* --- Counters: X(symbol, name in `varpctl stats -j` under "datapath") ---------------------------------------------- */
+/* --- Counters: X(symbol, name in `varpctl stats -j` under "datapath") ------------------------- */
 
 #define VARP_COUNTERS(X)					\
 	X(ENCAP_PACKETS,	"encap_packets")		\
@@ -104,13 +108,16 @@ enum varp_counter {
 	VARP_COUNTER_COUNT,
 };
 
-/* Map varp_stats, per-CPU array of one. Written by BPF; varpd adds its own to another, ordinary struct. */
+/*
+ * Map varp_stats, per-CPU array of one. Written by BPF; varpd adds its own to another, ordinary
+ * struct.
+ */
 struct varp_stats {
 	__u64 counters[VARP_COUNTER_COUNT];
 	__u64 drops[VARP_DROP_COUNT];
 };
 
-/* --- varpdb: cache and lookups ------------------------------------------------------------------------------------- */
+/* --- varpdb: cache and lookups ---------------------------------------------------------------- */
 
 /* Key of varp_cache, varp_pending and varp_local: a node. */
 struct varp_key {
@@ -121,28 +128,33 @@ struct varp_key {
 _Static_assert(sizeof(struct varp_key) == 28, "a multiple of 4 takes the fast hash");
 
 /*
- * Value of varp_cache (LRU hash): a resolved mapping. Only varpd inserts and removes. BPF writes used_ns.
+ * Value of varp_cache (LRU hash): a resolved mapping. Only varpd inserts and removes. BPF writes
+ * used_ns.
  */
 struct varp_mapping {
 	struct varp_addr raddr;
 	__u64 deadline_ns;	/* the mapping is used strictly before this */
-	__u64 used_ns;		/* last hit, coarse (about a second); zero: not since it was written */
+	/* Last hit, coarse (about a second); zero: not since it was written */
+	__u64 used_ns;
 	__u32 ttl_s;		/* as answered */
-	__u16 mtu;		/* largest outer packet that the path to raddr carries; zero: the underlay's MTU */
+	/* Largest outer packet that the path to raddr carries; zero: the underlay's MTU */
+	__u16 mtu;
 	__u16 flags;		/* zero */
 };
 _Static_assert(sizeof(struct varp_mapping) == 40, "no holes");
 
 enum varp_pending_state {
-	VARP_PENDING_LOOKUP	= 1,	/* a resolution is under way; packets go to varpd to be held */
+	/* A resolution is under way; packets go to varpd to be held */
+	VARP_PENDING_LOOKUP	= 1,
 	VARP_PENDING_NOTKNOWN	= 2,	/* negative answer */
-	VARP_PENDING_DRAINING	= 3,	/* answered; varpd sends the held packets again, new ones queue behind them */
+	/* Answered; varpd sends the held packets again, new ones queue behind them */
+	VARP_PENDING_DRAINING	= 3,
 };
 
 /*
- * Value of varp_pending (hash): open and negatively answered lookups. BPF creates an entry at the first miss and
- * counts packets; varpd changes state and removes entries. An entry past its deadline is as good as none, and BPF
- * reuses it for the next lookup of that vaddr.
+ * Value of varp_pending (hash): open and negatively answered lookups. BPF creates an entry at the
+ * first miss and counts packets; varpd changes state and removes entries. An entry past its
+ * deadline is as good as none, and BPF reuses it for the next lookup of that vaddr.
  */
 struct varp_pending {
 	__u64 deadline_ns;
@@ -156,8 +168,9 @@ struct varp_pending {
 _Static_assert(sizeof(struct varp_pending) == 48, "no holes");
 
 /*
- * Value of varp_supernets (array, index chosen by varpd): one supernet of this host, and who serves it. This is also
- * the daemon's memory: a restarted varpd reads its clients and nodes from the pinned maps.
+ * Value of varp_supernets (array, index chosen by varpd): one supernet of this host, and who serves
+ * it. This is also the daemon's memory: a restarted varpd reads its clients and nodes from the
+ * pinned maps.
  */
 struct varp_supernet {
 	struct varp_snid snid;
@@ -166,7 +179,10 @@ struct varp_supernet {
 	struct varp_addr server;	/* address of the VARP server, valid with has_server */
 	__u32 pending_max;	/* bound of entries in varp_pending */
 	__u32 pending;		/* entries now; BPF adds, varpd subtracts (both atomically) */
-	/* Accounts of the misses: misses == requests + suppressed + dropped. Written by BPF, atomically. */
+	/*
+	 * Accounts of the misses: misses == requests + suppressed + dropped. Written by BPF,
+	 * atomically.
+	 */
 	__u64 misses;
 	__u64 requests;		/* first packet of a window: asked varpd to resolve */
 	__u64 suppressed;	/* another packet of an open window, held or answered negatively */
@@ -174,18 +190,19 @@ struct varp_supernet {
 };
 _Static_assert(sizeof(struct varp_supernet) == 72, "no holes");
 
-/* --- Nodes and underlays ------------------------------------------------------------------------------------------- */
+/* --- Nodes and underlays ---------------------------------------------------------------------- */
 
 /*
- * Value of varp_devs (hash, key: __u32 ifindex in the daemon's namespace). One record per device at which inner
- * packets appear: the node device's peer, and the node device itself where it lives in the daemon's namespace.
- * All written by varpd.
+ * Value of varp_devs (hash, key: __u32 ifindex in the daemon's namespace). One record per device at
+ * which inner packets appear: the node device's peer, and the node device itself where it lives in
+ * the daemon's namespace. All written by varpd.
  */
 struct varp_dev {
 	struct varp_snid snid;
 	struct varp_chid chid;
 	__u32 supernet;		/* index into varp_supernets */
-	__u32 underlay;		/* ifindex of the underlay, zero: none at present, nothing is sent */
+	/* Ifindex of the underlay, zero: none at present, nothing is sent */
+	__u32 underlay;
 	__u32 underlay_mtu;
 	__u32 peer;		/* ifindex of the peer */
 	__u32 dev;		/* ifindex of the node device, in its own namespace */
@@ -194,7 +211,8 @@ struct varp_dev {
 	__u8 here;		/* the node device is in the daemon's namespace */
 	struct varp_addr raddr4;	/* outer source for IPv4, zero: none */
 	struct varp_addr raddr6;	/* outer source for IPv6, zero: none */
-	struct varp_addr raddr;	/* as pinned down by `join ... raddr`, zero: taken from the underlay */
+	/* As pinned down by `join ... raddr`, zero: taken from the underlay */
+	struct varp_addr raddr;
 	char name[VARP_IFNAME_LEN];
 	char underlay_name[VARP_IFNAME_LEN];
 	char netns[VARP_NETNS_LEN];
@@ -202,17 +220,19 @@ struct varp_dev {
 _Static_assert(sizeof(struct varp_dev) == 232, "no holes");
 
 /*
- * Value of varp_local (hash, key struct varp_key): a node of this host. Read on decapsulation, and on encapsulation
- * to deliver between two nodes of one host. Written by varpd.
+ * Value of varp_local (hash, key struct varp_key): a node of this host. Read on decapsulation, and
+ * on encapsulation to deliver between two nodes of one host. Written by varpd.
  */
 struct varp_local {
 	struct varp_chid chid;
 	__u8 mac[6];		/* of the node device */
 	__u32 peer;		/* ifindex of the peer, in the daemon's namespace */
-	__u32 dev;		/* ifindex of the node device if it is in the daemon's namespace, else zero */
+	/* Ifindex of the node device if it is in the daemon's namespace, else zero */
+	__u32 dev;
 	struct varp_addr raddr4;	/* outer destinations that this node is reached at */
 	struct varp_addr raddr6;
-	__u8 plen;		/* prefix length of the node's address, in its own family (0..32 or 0..128) */
+	/* Prefix length of the node's address, in its own family (0..32 or 0..128) */
+	__u8 plen;
 	__u8 pad[3];
 };
 _Static_assert(sizeof(struct varp_local) == 56, "no holes");
@@ -223,7 +243,10 @@ enum varp_attach {
 	VARP_ATTACH_CLSACT	= 2,	/* a filter of the clsact qdisc */
 };
 
-/* Value of varp_underlays (hash, key: __u32 ifindex): where decapsulation is attached. Written by varpd. */
+/*
+ * Value of varp_underlays (hash, key: __u32 ifindex): where decapsulation is attached. Written by
+ * varpd.
+ */
 struct varp_underlay {
 	char name[VARP_IFNAME_LEN];
 	struct varp_addr raddr4;	/* first address of each family, zero: none */
@@ -232,25 +255,55 @@ struct varp_underlay {
 	__u32 attach;		/* enum varp_attach */
 	__u32 tc_handle;	/* CLSACT: what identifies our filter */
 	__u32 tc_priority;
-	__u8 made_clsact;	/* the qdisc is ours: take it away on detach if nobody else uses it */
+	/* The qdisc is ours: take it away on detach if nobody else uses it */
+	__u8 made_clsact;
 	__u8 up;		/* administratively up with carrier */
 	__u8 pad[2];
 };
 _Static_assert(sizeof(struct varp_underlay) == 68, "no holes");
 
-/* Key of varp_raddrs (hash, value __u32 ifindex): every address of every underlay. Tells our packets from transit. */
+/*
+ * Key of varp_raddrs (hash, value __u32 ifindex): every address of every underlay. Tells our
+ * packets from transit.
+ */
 
-/* --- Ring buffer --------------------------------------------------------------------------------------------------- */
+/* --- Several instances --------------------------------------------------------------------------------------------- */
+
+#define VARP_SHARED_VERSION	1	/* of the map below; it has a path, and so a version, of its own */
+#define VARP_JOINED_MAX		8	/* instances that can be in one supernet in one network namespace */
+
+/*
+ * Key of varp_joined (hash, one for all instances of the machine): a supernet in a network namespace. Instances whose
+ * underlay is the same interface see each other's packets; this tells whose a packet may be that is none of ours.
+ */
+struct varp_joined_key {
+	__u64 netns;		/* inode of the network namespace that the underlays are in */
+	struct varp_snid snid;
+	__u8 pad[6];		/* zero */
+};
+_Static_assert(sizeof(struct varp_joined_key) == 24, "no holes");
+
+/* Value of varp_joined: who has joined it. Each varpd writes its own, one at a time. */
+struct varp_joined {
+	__u32 instances[VARP_JOINED_MAX];	/* hash of the instance's name; zero: none */
+};
+
+/* --- Ring buffer ------------------------------------------------------------------------------ */
 
 enum varp_event_type {
 	VARP_EVENT_MISS		= 1,	/* first packet of a window: resolve and hold */
 	VARP_EVENT_HOLD		= 2,	/* a further packet of an open window: hold */
 	VARP_EVENT_NOTKNOWN	= 3,	/* packet to a negative entry: answer host unreachable */
-	VARP_EVENT_TOO_BIG	= 4,	/* packet too big: answer fragmentation needed / packet too big with mtu */
-	VARP_EVENT_PMTU		= 5,	/* an ICMP error on the underlay says the path to key.vaddr (a raddr) carries mtu */
+	/* Packet too big: answer fragmentation needed / packet too big with mtu */
+	VARP_EVENT_TOO_BIG	= 4,
+	/* An ICMP error on the underlay says the path to key.vaddr (a raddr) carries mtu */
+	VARP_EVENT_PMTU		= 5,
 };
 
-/* Followed by frame_len octets: the frame with its Ethernet header, as at the device; at most VARP_PACKET_MAX. */
+/*
+ * Followed by frame_len octets: the frame with its Ethernet header, as at the device; at most
+ * VARP_PACKET_MAX.
+ */
 struct varp_event {
 	__u64 time_ns;
 	__u32 type;		/* enum varp_event_type */

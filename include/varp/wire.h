@@ -2,19 +2,21 @@
 /*
  * What VARP puts on the wire: the VARP message, the Geneve option, and the protocol's constants.
  *
- * Included by the BPF programs, by libvarp and by the daemon. It holds layouts and numbers only; docs/PROTOCOL.md
- * is the reference for what they mean and what a receiver does with each violation.
+ * Included by the BPF programs, by libvarp and by the daemon. It holds layouts and numbers only;
+ * docs/PROTOCOL.md is the reference for what they mean and what a receiver does with each
+ * violation.
  */
 #ifndef VARP_WIRE_H
 #define VARP_WIRE_H
 
 #include <linux/types.h>
 
-/* --- Constants of the memo ("System Constants") ----------------------------------------------------------------- */
+/* --- Constants of the memo ("System Constants") ----------------------------------------------- */
 
 #define VARPDB_TTL_UPDATE		3	/* s, period of the aging sweep */
 #define VARPDB_TTL_ALWAYS		(-1)	/* a mapping that does not time out */
-#define VARPDB_TTL_INITIAL_LOOKUP	5	/* s, window of one resolution; also the life of a negative answer */
+/* Seconds: window of one resolution; also the life of a negative answer */
+#define VARPDB_TTL_INITIAL_LOOKUP	5
 #define VARPDB_TTL_INITIAL_CLIENT	900	/* s, default ttl of an answer */
 #define VARPDB_TTL_INITIAL_SERVER	VARPDB_TTL_ALWAYS
 #define VARPDB_TTL_MIN			1	/* s */
@@ -26,7 +28,7 @@
 #define VARPDB_VARP_PORT		2500	/* UDP */
 #define VARPDB_KEY_PORT			2502	/* TCP, key exchange */
 
-/* --- Identifiers ------------------------------------------------------------------------------------------------- */
+/* --- Identifiers ------------------------------------------------------------------------------ */
 
 #define VARP_SNID_LEN			10	/* octets, network order */
 #define VARP_CHID_LEN			6	/* octets, network order */
@@ -47,10 +49,11 @@ struct varp_addr {
 	};
 };
 
-/* --- The VARP message (UDP 2500) --------------------------------------------------------------------------------- */
+/* --- The VARP message (UDP 2500) -------------------------------------------------------------- */
 
 #define VARP_VERSION			1
-#define VARP_MSG_LEN			160	/* octets: every message of version 1 is exactly this long */
+/* Octets: every message of version 1 is exactly this long */
+#define VARP_MSG_LEN			160
 #define VARP_RADDR_MAX			4	/* locators in one answer */
 #define VARP_TAG_LEN			16	/* octets, SipHash-2-4-128; zero with --insecure */
 #define VARP_MSG_TAGGED_LEN		(VARP_MSG_LEN - VARP_TAG_LEN)
@@ -62,7 +65,10 @@ enum varp_msg_type {
 	VARP_MSG_NAK_NOAUTHORITY	= 4,
 };
 
-/* One real address of an answer. The lowest priority value is used first; weight shares load within one priority. */
+/*
+ * One real address of an answer. The lowest priority value is used first; weight shares load within
+ * one priority.
+ */
 struct varp_wire_raddr {
 	struct varp_addr raddr;
 	__u8 priority;		/* 0 most preferred ... 255 not to be used */
@@ -71,7 +77,8 @@ struct varp_wire_raddr {
 };
 
 /*
- * All types share one layout, so an answer can be written over its request: no answer is larger than what asked for it.
+ * All types share one layout, so an answer can be written over its request: no answer is larger
+ * than what asked for it.
  */
 struct varp_wire_msg {
 	__u8 version;		/* VARP_VERSION */
@@ -94,15 +101,17 @@ struct varp_wire_msg {
 _Static_assert(sizeof(struct varp_wire_raddr) == 20, "locator is 20 octets");
 _Static_assert(sizeof(struct varp_wire_msg) == VARP_MSG_LEN, "a message has no holes");
 
-/* --- Encapsulation: Geneve (RFC 8926) with one critical option ---------------------------------------------------- */
+/* --- Encapsulation: Geneve (RFC 8926) with one critical option -------------------------------- */
 
 #define VARP_GENEVE_PORT		6081	/* UDP */
-#define VARP_GENEVE_OPT_CLASS		0xff56	/* of the range for experiments, RFC 8926 section 7 */
+/* Of the range for experiments, RFC 8926 section 7 */
+#define VARP_GENEVE_OPT_CLASS		0xff56
 #define VARP_GENEVE_OPT_TYPE		0x81	/* critical bit | 1 */
 #define VARP_GENEVE_OPT_WORDS		4	/* length of the option's data in 4-octet words */
 
 struct varp_geneve {
-	__u8 ver_optlen;	/* version (2 bits, 0), length of options in 4-octet words (6 bits) */
+	/* Version (2 bits, 0), length of options in 4-octet words (6 bits) */
+	__u8 ver_optlen;
 	__u8 flags;		/* O (0x80) control, C (0x40) critical options present, rest zero */
 	__be16 proto;		/* ETH_P_IP or ETH_P_IPV6: no inner Ethernet header */
 	__u8 vni[3];		/* zero: the option names the supernet */

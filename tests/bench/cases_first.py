@@ -4,7 +4,7 @@ import signal
 import statistics
 import time
 
-from cases_traffic import no_loss, overruns
+from cases_traffic import no_loss, overruns, prepare
 from lab import RAW, SERVER, SUPERNET, BenchError, values
 from model import Case, Goal, Metric
 from peers import PEERS
@@ -23,7 +23,7 @@ def forget(lab, peer, hosts):
 
 def first_packet(hosts):
     def run(lab, peer, settings):
-        lab.offloads("super")
+        prepare(lab)
         target = PEERS[peer].target
         echo = lab.background("b", "receive", "ready", lab.helper("rtt"), "serve", target, PORT)
         out = lab.run("a", "send", lab.helper("rtt"), "ask", target, PORT, str(settings.samples), "2", forget(lab, peer, hosts))
@@ -39,7 +39,7 @@ def first_packet(hosts):
 
 def kill_under_load(lab, peer, settings):
     """Both ends' daemons die under a stream and come back; the stream is on a cached flow."""
-    lab.offloads("super")
+    prepare(lab)
     target = PEERS[peer].target
     lab.run("a", None, "ping", "-n", "-q", "-c", "2", "-i", "0.2", target)
     overrun = overruns(lab, "b")

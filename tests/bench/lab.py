@@ -95,7 +95,7 @@ class Lab:
         # Durability is measured: not below /dev/shm, and /tmp may be a memory file system.
         self.tmp = tempfile.mkdtemp(prefix=self.prefix + "-", dir=state_parent or "/var/tmp")
         self.namespaces, self.processes, self.varpds = [], [], {}
-        self.offload_state = None
+        self.offload_state, self.steered = None, False
         cpus = sorted(os.sched_getaffinity(0))
         self.cpu = {"send": cpus[0], "receive": cpus[1] if len(cpus) > 1 else cpus[0]}
 
@@ -168,6 +168,17 @@ class Lab:
         "mtu": "tx on tso off gso off gro on tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off",
         "wire": "tso off gso off gro on tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off tx off",
     }
+
+    def steer(self, on):
+        """On: what arrives at a host is handled by that host's processor, as a card's queues would have it. Off: whichever
+        processor sent it goes on with it, so that one processor carries the whole way, and what acknowledgements set going
+        on the other one overtakes and is overtaken."""
+        if on == self.steered:
+            return
+        for host, cpu in (("a", "send"), ("b", "receive")):
+            mask = f"{1 << self.cpu[cpu] if on else 0:x}"
+            sh("ip", "netns", "exec", self.ns(host), "sh", "-c", f"echo {mask} >/sys/class/net/eth0/queues/rx-0/rps_cpus")
+        self.steered = on
 
     def offloads(self, state):
         """super: super-packets cross whole. mtu: frames cross MTU-sized and GRO merges them. wire: besides, their checksums are complete, as on

@@ -61,11 +61,16 @@ def short(value):
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def exact(value):
+    """A ratio near its limit is not rounded to it."""
+    return f"{value:.3f}" if value is not None and 0 < abs(value) < 10 and value != int(value) else short(value)
+
+
 MARKS = {True: "met", False: "MISSED", None: "not measured"}
 
 
 def verdict(goals):
-    return "; ".join(f"{g['goal']}: {short(g['value']) + ' ' if g['against'] else ''}{MARKS[g['met']]}" for g in goals)
+    return "; ".join(f"{g['goal']}: {exact(g['value']) + ' ' if g['against'] else ''}{MARKS[g['met']]}" for g in goals)
 
 
 LINE = "{:<11}{:<50}{:>10} {:<10}{:>17}{:>8}{:>8}  {}"
@@ -98,7 +103,7 @@ def summary(cases, tables, not_run, faults):
     yield ""
     yield "Goals:"
     for case, metric, goal in goals_of(cases, tables):
-        yield f"  {MARKS[goal['met']]:<13}{case.name}, {metric.what}: {short(goal['value'])} ({goal['goal']})"
+        yield f"  {MARKS[goal['met']]:<13}{case.name}, {metric.what}: {exact(goal['value'])} ({goal['goal']})"
     for title, pairs in (("Not run:", not_run), ("Faults:", faults)):
         if pairs:
             yield ""

@@ -19,7 +19,8 @@
 #include "sim.h"
 
 #define SUPERNETS	5
-#define NODES		40	/* registered per supernet; as many more vaddrs are only asked for */
+/* registered per supernet; as many more vaddrs are only asked for */
+#define NODES		40
 #define ROUNDS		60	/* of a second each */
 #define TTL_S		9
 #define WINDOW_NS	(VARPDB_TTL_INITIAL_LOOKUP * SIM_S)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The configuration: file and command line together, what is refused, and what a reload changes. Each refused file is a row.
+ * The configuration: file and command line together, what is refused, and what a reload changes.
+ * Each refused file is a row.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -81,8 +82,10 @@ static void test_config_empty_file_gives_defaults(void **state)
 	assert_string_equal(config.netns, "");
 	assert_false(config.insecure);
 	assert_int_equal(config.varp_port, 2500);
-	assert_string_equal(config_endpoint_format(&config.grp_mgr_listen, text, sizeof(text)), "127.0.0.1:2500");
-	assert_string_equal(config_endpoint_format(&config.grp_clt_listen, text, sizeof(text)), "127.0.0.1:2501");
+	assert_string_equal(config_endpoint_format(&config.grp_mgr_listen, text, sizeof(text)),
+			    "127.0.0.1:2500");
+	assert_string_equal(config_endpoint_format(&config.grp_clt_listen, text, sizeof(text)),
+			    "127.0.0.1:2501");
 	assert_int_equal(config.max_connections, 4096);
 	assert_int_equal(config.negative_ttl_s, VARPDB_TTL_INITIAL_LOOKUP);
 	assert_int_equal(config.cache_max, 65536);
@@ -126,8 +129,10 @@ static void test_config_all_sections_are_read(void **state)
 	assert_int_equal(load(text, sizeof(text) - 1, &config), 0);
 	assert_true(config.insecure);
 	assert_int_equal(config.varp_port, 4500);
-	assert_string_equal(config_endpoint_format(&config.grp_mgr_listen, out, sizeof(out)), "[::1]:2600");
-	assert_string_equal(config_endpoint_format(&config.grp_clt_listen, out, sizeof(out)), "none");
+	assert_string_equal(config_endpoint_format(&config.grp_mgr_listen, out, sizeof(out)),
+			    "[::1]:2600");
+	assert_string_equal(config_endpoint_format(&config.grp_clt_listen, out, sizeof(out)),
+			    "none");
 	assert_int_equal(config.log_level, VARPD_LOG_DEBUG);
 	assert_int_equal(config.entry_count, 6);
 	assert_int_equal(config.entries[0].section, CONFIG_UNDERLAY);
@@ -171,34 +176,46 @@ static const struct {
 	{ "no key", "[varpd]\nnonsense\n", ":2: ", "KEY = VALUE" },
 	{ "section not closed", "[varpd\n", ":1: ", "KEY = VALUE" },
 	{ "key twice", "[varpd]\nvarp-port = 1\nvarp-port = 1\n", ":3: ", "given twice" },
-	{ "key twice in two sections of a name", "[varpd]\nvarp-port = 1\n[varpd]\nvarp-port = 1\n", ":4: ", "given twice" },
-	{ "section twice", "[underlay eth0]\n[underlay eth0]\n", ":2: ", "is there already, in line 1" },
+	{ "key twice in two sections of a name",
+	  "[varpd]\nvarp-port = 1\n[varpd]\nvarp-port = 1\n", ":4: ", "given twice" },
+	{ "section twice",
+	  "[underlay eth0]\n[underlay eth0]\n", ":2: ", "is there already, in line 1" },
 	{ "port zero", "[varpd]\nvarp-port = 0\n", ":2: ", "not within 1 to 65535" },
 	{ "port too large", "[varpd]\nvarp-port = 65536\n", ":2: ", "not within 1 to 65535" },
 	{ "number with a sign", "[varpd]\nvarp-port = +5\n", ":2: ", "not a number" },
 	{ "number with an exponent", "[varpd]\ncache-max = 1e6\n", ":2: ", "not a number" },
-	{ "number beyond 64 bits", "[varpd]\ncache-max = 99999999999999999999999\n", ":2: ", "not a number" },
+	{ "number beyond 64 bits",
+	  "[varpd]\ncache-max = 99999999999999999999999\n", ":2: ", "not a number" },
 	{ "ring not a power of two", "[varpd]\nring-bytes = 300000\n", ":2: ", "power of two" },
 	{ "not a bool", "[varpd]\ninsecure = maybe\n", ":2: ", "neither yes nor no" },
 	{ "not a level", "[varpd]\nlog-level = loud\n", ":2: ", "not one of error" },
-	{ "endpoint without a port", "[varpd]\ngrp-mgr-listen = 127.0.0.1\n", ":2: ", "has no port" },
-	{ "endpoint without an address", "[varpd]\ngrp-mgr-listen = :2500\n", ":2: ", "not ADDR:PORT" },
-	{ "endpoint by name", "[varpd]\ngrp-mgr-listen = localhost:2500\n", ":2: ", "not ADDR:PORT" },
+	{ "endpoint without a port",
+	  "[varpd]\ngrp-mgr-listen = 127.0.0.1\n", ":2: ", "has no port" },
+	{ "endpoint without an address",
+	  "[varpd]\ngrp-mgr-listen = :2500\n", ":2: ", "not ADDR:PORT" },
+	{ "endpoint by name",
+	  "[varpd]\ngrp-mgr-listen = localhost:2500\n", ":2: ", "not ADDR:PORT" },
 	{ "empty text", "[varpd]\nstate-dir =\n", ":2: ", "empty" },
 	{ "interface name too long", "[underlay sixteencharacter]\n", ":1: ", "too long" },
-	{ "device name too long", "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/8\ndev = sixteencharacter\n", ":4: ", "longer than 15" },
-	{ "node without a vaddr", "[node a]\nsnid = 0x1\n[underlay eth0]\n", ":1: ", "lacks 'vaddr'" },
-	{ "last node without a snid", "[underlay eth0]\n[node a]\nvaddr = 10.0.0.1/8\n", ":2: ", "lacks 'snid'" },
+	{ "device name too long",
+	  "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/8\ndev = sixteencharacter\n", ":4: ", "longer than 15" },
+	{ "node without a vaddr",
+	  "[node a]\nsnid = 0x1\n[underlay eth0]\n", ":1: ", "lacks 'vaddr'" },
+	{ "last node without a snid",
+	  "[underlay eth0]\n[node a]\nvaddr = 10.0.0.1/8\n", ":2: ", "lacks 'snid'" },
 	{ "bad snid", "[node a]\nsnid = 1\nvaddr = 10.0.0.1/8\n", ":2: ", "hex digits" },
-	{ "bad chid", "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/8\nchannel = 0x1234567890123\n", ":4: ", "hex digits" },
+	{ "bad chid",
+	  "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/8\nchannel = 0x1234567890123\n", ":4: ", "hex digits" },
 	{ "bad prefix", "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/33\n", ":3: ", "not VADDR/LEN" },
-	{ "multicast vaddr", "[node a]\nsnid = 0x1\nvaddr = 224.0.0.1/4\n", ":3: ", "not VADDR/LEN" },
+	{ "multicast vaddr",
+	  "[node a]\nsnid = 0x1\nvaddr = 224.0.0.1/4\n", ":3: ", "not VADDR/LEN" },
 	{ "bad server", "[client 0x1]\nserver = nine\n", ":2: ", "not an IPv4 or IPv6 address" },
 	{ "client without a server", "[client 0x1]\n", ":1: ", "lacks 'server'" },
 	{ "client of no snid", "[client office]\nserver = 192.0.2.1\n", ":1: ", "not a SnId" },
 	{ "server's ttl", "[server 0x1]\nttl = 65537\n", ":2: ", "not within 1 to 65536" },
 	{ "line too long", "[varpd]\nstate-dir = " LONG_200 "\n", ":2: ", "longer than" },
-	{ "line very much too long", "[varpd]\n# " LONG_200 LONG_200 LONG_200 LONG_200 LONG_200 LONG_200 LONG_200 LONG_200
+	{ "line very much too long",
+	  "[varpd]\n# " LONG_200 LONG_200 LONG_200 LONG_200 LONG_200 LONG_200 LONG_200 LONG_200
 	  LONG_200 "\n", ":2: ", "too long" },
 	{ "section name too long", "[node " LONG_50 LONG_50 "]\n", ":1: ", "too long" },
 };
@@ -210,14 +227,17 @@ static void test_config_bad_file_is_refused_with_its_line(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		complaints_of(refused[i].text, strlen(refused[i].text), log, sizeof(log));
-		if (!strstr(log, refused[i].line) || !strstr(log, refused[i].what) || !strstr(log, path))
-			fail_msg("%s: wanted '%s' and '%s' in: %s", refused[i].name, refused[i].line, refused[i].what, log);
+		if (!strstr(log, refused[i].line) ||
+		    !strstr(log, refused[i].what) || !strstr(log, path))
+			fail_msg("%s: wanted '%s' and '%s' in: %s", refused[i].name,
+				 refused[i].line, refused[i].what, log);
 	}
 }
 
 static void test_config_several_errors_are_all_reported(void **state)
 {
-	static const char text[] = "[varpd]\nx = 1\ny = 2\n[zebra]\nsnid = 0x1\n[underlay eth0]\nmtu = 3\n";
+	static const char text[] = "[varpd]\nx = 1\ny = 2\n[zebra]\nsnid = 0x1\n"
+				   "[underlay eth0]\nmtu = 3\n";
 	char log[4096];
 	unsigned int lines = 0;
 
@@ -225,7 +245,8 @@ static void test_config_several_errors_are_all_reported(void **state)
 	complaints_of(text, sizeof(text) - 1, log, sizeof(log));
 	for (const char *p = log; (p = strchr(p, '\n')); p++)
 		lines++;
-	assert_int_equal(lines, 4);	/* x, y, zebra, mtu; nothing about what stands in a refused section */
+	/* x, y, zebra, mtu; nothing about what stands in a refused section */
+	assert_int_equal(lines, 4);
 	assert_non_null(strstr(log, ":7: unknown key 'mtu'"));
 }
 
@@ -306,8 +327,10 @@ static void test_config_instance_names(void **state)
 		const char *name;
 		int result;
 	} rows[] = {
-		{ "default", 0 }, { "a", 0 }, { "lab_2-x", 0 }, { "", -EINVAL }, { ".", -EINVAL }, { "..", -EINVAL },
-		{ "a/b", -EINVAL }, { "a.b", -EINVAL }, { "-x", -EINVAL }, { "a b", -EINVAL }, { "\xc3\xa4", -EINVAL },
+		{ "default", 0 }, { "a", 0 }, { "lab_2-x", 0 },
+		{ "", -EINVAL }, { ".", -EINVAL }, { "..", -EINVAL },
+		{ "a/b", -EINVAL }, { "a.b", -EINVAL },
+		{ "-x", -EINVAL }, { "a b", -EINVAL }, { "\xc3\xa4", -EINVAL },
 		{ "123456789012345678901234567890123456789012345678", 0 },
 		{ "1234567890123456789012345678901234567890123456789", -EINVAL },
 	};

@@ -316,7 +316,8 @@ static void test_vaddr_not_unicast_is_notknown_unasked(void **state)
 	static const char *const vaddrs[] = {
 		"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1",
 	};
-	const struct varp_mapping mapping = { .ttl_s = 60, .deadline_ns = NOW + 5 * S, .used_ns = NOW };
+	const struct varp_mapping mapping = {
+		.ttl_s = 60, .deadline_ns = NOW + 5 * S, .used_ns = NOW};
 	struct fixture *f = *state;
 	size_t i;
 

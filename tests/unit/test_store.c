@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The durable store: what was committed is there again, what was not is not, and a file that is damaged, strange or newer is refused and
- * left as it is, octet by octet.
+ * The durable store: what was committed is there again, what was not is not, and a file that is
+ * damaged, strange or newer is refused and left as it is, octet by octet.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +58,8 @@ static struct store *open_ok(void)
 	return store;
 }
 
-static struct varp_table_entry mapping(const char *snid, const char *vaddr, const char *raddr, int32_t ttl_s)
+static struct varp_table_entry mapping(const char *snid, const char *vaddr, const char *raddr,
+				       int32_t ttl_s)
 {
 	struct varp_table_entry entry;
 
@@ -70,7 +71,8 @@ static struct varp_table_entry mapping(const char *snid, const char *vaddr, cons
 	return entry;
 }
 
-static void add(struct store *store, const char *snid, const char *vaddr, const char *raddr, int32_t ttl_s)
+static void add(struct store *store, const char *snid, const char *vaddr, const char *raddr,
+		int32_t ttl_s)
 {
 	struct varp_table_entry entry = mapping(snid, vaddr, raddr, ttl_s);
 
@@ -258,7 +260,8 @@ static void test_store_next_lists_in_order_and_by_supernet(void **state)
 	}
 	assert_int_equal(store_commit(store, NULL), 0);
 	for (;;) {
-		assert_int_equal(store_next(store, NULL, started ? &after : NULL, entries, 7, &count, NULL), 0);
+		assert_int_equal(store_next(store, NULL, started ? &after : NULL, entries, 7,
+					    &count, NULL), 0);
 		if (!count)
 			break;
 		for (unsigned int i = 0; i < count; i++) {
@@ -273,7 +276,8 @@ static void test_store_next_lists_in_order_and_by_supernet(void **state)
 	total = 0;
 	started = false;
 	do {
-		assert_int_equal(store_next(store, &two, started ? &after : NULL, entries, 7, &count, NULL), 0);
+		assert_int_equal(store_next(store, &two, started ? &after : NULL, entries, 7,
+					    &count, NULL), 0);
 		for (unsigned int i = 0; i < count; i++) {
 			assert_true(varp_snid_equal(&entries[i].key.snid, &two));
 			after = entries[i].key;
@@ -486,7 +490,8 @@ static void check_damage(const char *name, int result, const char *says)
 		store_close(store);
 	}
 	if (err != result || !strstr(error.text, says) || !strstr(error.text, db))
-		fail_msg("%s: result %d (%s), wanted %d and '%s'", name, err, error.text, result, says);
+		fail_msg("%s: result %d (%s), wanted %d and '%s'", name, err, error.text, result,
+			 says);
 	assert_int_equal(varp_table_count(table, NULL), 0);
 	after = contents(&after_len);
 	if (before_len != after_len || memcmp(before, after, before_len))
