@@ -17,6 +17,16 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/*
+ * A UDP super-packet that crossed a virtual underlay whole would be lost: after decapsulation the
+ * kernel still takes it for a tunnel's and cuts it up wrongly. At the node device it is let
+ * through to the peer, and cut up on the way, for varpd has switched that offload off there.
+ */
+static __always_inline bool is_udp_super_packet(const struct __sk_buff *skb, const struct job *job)
+{
+	return skb->gso_size && job->in.l4_proto == IPPROTO_UDP && !job->dev->is_peer;
+}
+
 SEC("tc")
 int varp_encap(struct __sk_buff *skb)
 {
@@ -30,6 +40,9 @@ int varp_encap(struct __sk_buff *skb)
 	verdict = admit(skb, &job);
 	if (verdict >= 0)
 		return drop(job.stats, verdict);
+
+	if (is_udp_super_packet(skb, &job))
+		return TC_ACT_UNSPEC;
 
 	mapping = cache_lookup(&job);
 	if (mapping) {

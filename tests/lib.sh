@@ -371,7 +371,8 @@ fields() {
 	local name=$1 filter=$2 args=() field
 	shift 2
 	for field; do args+=(-e "$field"); done
-	tshark -n -r "$TMP/$name.pcap" -Y "$filter" -T fields -E separator=' ' -E occurrence=f "${args[@]}" 2>/dev/null
+	tshark -n -r "$TMP/$name.pcap" -Y "$filter" -T fields -E separator=' ' -E occurrence=f "${args[@]}" 2>/dev/null |
+		sed 's/\<True\>/1/g; s/\<False\>/0/g'	# as tshark 4.4 prints flags
 }
 
 # --- Beginning and end -------------------------------------------------------------------------------------------------

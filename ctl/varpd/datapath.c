@@ -125,12 +125,21 @@ int datapath_open(struct datapath **out, const struct datapath_config *config,
 	return 0;
 }
 
+static bool has_server(const struct datapath *dp)
+{
+	for (int i = 0; i < VARP_MAX_SUPERNETS; i++) {
+		if (dp->supernets[i].used && dp->supernets[i].has_server)
+			return true;
+	}
+	return false;
+}
+
 void datapath_close(struct datapath *dp)
 {
 	if (!dp)
 		return;
-	/* Nothing is attached or joined: nothing is left to go on, and no trace stays. */
-	if (!dp->underlays && !dp->by_peer)
+	/* Nothing is left to go on or to be remembered: no trace stays. */
+	if (!dp->underlays && !dp->by_peer && !has_server(dp))
 		dp_pins_remove(dp);
 	let_go(dp);
 }

@@ -84,8 +84,16 @@ struct datapath_node {
 	char underlay[VARP_IFNAME_LEN];	/* empty: none at present */
 	struct varp_addr raddr4, raddr6;
 	uint32_t mtu;
+	bool too_narrow;	/* IPv6, and the underlay cannot carry 1280 octets inside */
+	/* As they are now in the device's namespace; only datapath_each_node() fills these in. */
+	bool has_address;
+	bool up;
 };
 
+/*
+ * -EEXIST: this very (snid, vaddr) is a node here already. Whatever else is in the way (an interface
+ * of that name, a device of another supernet or channel) is -EBUSY.
+ */
 int datapath_join(struct datapath *dp, const struct datapath_join *join, struct datapath_node *node,
 		  struct varpd_error *error);
 /* vaddr NULL: every node of the supernet. -ENOENT: no such node. */

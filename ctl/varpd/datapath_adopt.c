@@ -171,6 +171,28 @@ static int adopt_device(struct datapath *dp, struct dp_device *device, struct va
 
 /* --- All --- */
 
+/*
+ * What waited for these lookups was with the earlier varpd and is lost. Packets that are in the
+ * ring buffer now and those still to come begin anew, with as many to be held.
+ */
+static void forget_lookups(struct datapath *dp)
+{
+	struct dp_entry *entries = calloc(DP_BATCH, sizeof(*entries));
+	struct datapath_cursor cursor = { 0 };
+	unsigned int n;
+
+	if (!entries)
+		return;		/* they end with their window */
+	for (dp_walk(dp, DP_TABLE_PENDING, &cursor, entries, DP_BATCH, &n); n;
+	     dp_walk(dp, DP_TABLE_PENDING, &cursor, entries, DP_BATCH, &n)) {
+		for (unsigned int i = 0; i < n; i++) {
+			if (entries[i].pending.state != VARP_PENDING_NOTKNOWN)
+				dp_pending_close(dp, &entries[i].key);
+		}
+	}
+	free(entries);
+}
+
 static void update_supernets(struct datapath *dp)
 {
 	for (int i = 0; i < VARP_MAX_SUPERNETS; i++) {
@@ -179,7 +201,6 @@ static void update_supernets(struct datapath *dp)
 
 		if (!slot->used)
 			continue;
-		slot->pending_max = dp->config.pending_per_supernet;
 		dp_supernet_update(dp, &snid);
 	}
 }
@@ -208,7 +229,9 @@ int dp_adopt(struct datapath *dp, struct varpd_error *error)
 		if (err)
 			return err;
 	}
-	dp_pending_recount(dp);
+	forget_lookups(dp);
+	dp->recount = !dp_pending_recount(dp);
+	dp_shared_correct(dp);
 	update_supernets(dp);
 	err = dp_reconcile(dp);
 	if (err == -EINTR) {	/* interfaces come and go too fast to be read just now */

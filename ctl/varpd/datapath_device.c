@@ -21,12 +21,16 @@ struct dp_device *dp_device_find(struct datapath *dp, uint32_t ifindex)
 	return device;
 }
 
-struct dp_device *dp_device_by_name(struct datapath *dp, const char *name, const char *netns)
+struct dp_device *dp_device_by_name(struct datapath *dp, const char *name, int netns_fd)
 {
+	bool here = netns_is_own(netns_fd);
 	struct dp_device *device, *next;
 
 	HASH_ITER(hh_peer, dp->by_peer, device, next) {
-		if (!strcmp(device->record.name, name) && !strcmp(device->record.netns, netns))
+		if (strcmp(device->record.name, name) || !device->record.here != !here)
+			continue;
+		/* A namespace has as many names as there are paths to it. */
+		if (here || netns_is(netns_fd, device->record.netns))
 			return device;
 	}
 	return NULL;
@@ -84,6 +88,18 @@ struct dp_underlay *dp_device_choose(struct datapath *dp, const struct varp_dev 
 	return NULL;
 }
 
+/* By what it is known to be reached at; without any address, what was last assumed does. */
+static uint32_t overhead_of(const struct varp_dev *record)
+{
+	bool pinned = !varp_addr_is_zero(&record->raddr);
+
+	if (pinned)
+		return varp_addr_is_v4(&record->raddr) ? VARP_OVERHEAD_V4 : VARP_OVERHEAD_V6;
+	return varp_addr_is_zero(&record->raddr4) && !varp_addr_is_zero(&record->raddr6) ?
+	       VARP_OVERHEAD_V6 : VARP_OVERHEAD_V4;
+}
+
+/* One whose interface is down is kept but not used, so that what is sent is counted as such. */
 uint32_t dp_device_bind(struct varp_dev *record, const struct dp_underlay *underlay, uint32_t mtu)
 {
 	const struct varp_underlay *u;
@@ -96,7 +112,7 @@ uint32_t dp_device_bind(struct varp_dev *record, const struct dp_underlay *under
 	if (!underlay)
 		return mtu;
 	u = &underlay->record;
-	record->underlay = underlay->key;
+	record->underlay = u->up ? underlay->key : 0;
 	record->underlay_mtu = u->mtu;
 	memcpy(record->underlay_name, u->name, sizeof(record->underlay_name));
 	record->raddr4 = u->raddr4;
@@ -106,12 +122,25 @@ uint32_t dp_device_bind(struct varp_dev *record, const struct dp_underlay *under
 	else if (!varp_addr_is_zero(&record->raddr))
 		record->raddr6 = record->raddr;
 
-	/* By what it is known to be reached at; without any address, what was last assumed does. */
-	overhead = varp_addr_is_zero(&record->raddr4) && !varp_addr_is_zero(&record->raddr6) ?
-		   VARP_OVERHEAD_V6 : VARP_OVERHEAD_V4;
-	if (!varp_addr_is_zero(&record->raddr) && !varp_addr_is_v4(&record->raddr))
-		overhead = VARP_OVERHEAD_V6;
+	overhead = overhead_of(record);
 	return u->mtu > overhead + 68 ? u->mtu - overhead : 68;	/* RFC 791's least MTU */
+}
+
+bool dp_device_too_narrow(const struct varp_dev *record)
+{
+	return record->underlay_mtu && record->underlay_mtu < DP_IPV6_MTU + overhead_of(record);
+}
+
+/* The kernel takes IPv6 off a device with a lower MTU, addresses and all. */
+static uint32_t least_mtu(const struct dp_device *device)
+{
+	const struct dp_node *node;
+
+	DL_FOREACH(device->nodes, node) {
+		if (!varp_addr_is_v4(&node->key.vaddr))
+			return DP_IPV6_MTU;
+	}
+	return 0;
 }
 
 /* --- Records --- */
@@ -184,30 +213,6 @@ void dp_node_remove(struct datapath *dp, struct dp_device *device, struct dp_nod
 	bpf_map_delete_elem(dp->maps.local, &node->key);
 	DL_DELETE(device->nodes, node);
 	free(node);
-}
-
-void dp_node_describe(const struct dp_device *device, const struct dp_node *node,
-		      struct datapath_node *out)
-{
-	const struct varp_dev *record = &device->record;
-
-	memset(out, 0, sizeof(*out));
-	out->key = node->key;
-	out->chid = record->chid;
-	out->plen = node->plen;
-	/*
-	 * A pinned raddr is where the node says it lives; the other family's serves only to send
-	 * from.
-	 */
-	if (varp_addr_is_zero(&record->raddr) || varp_addr_is_v4(&record->raddr))
-		out->raddr4 = record->raddr4;
-	if (varp_addr_is_zero(&record->raddr) || !varp_addr_is_v4(&record->raddr))
-		out->raddr6 = record->raddr6;
-	out->mtu = device->mtu;
-	memcpy(out->dev, record->name, sizeof(out->dev));
-	memcpy(out->netns, record->netns, sizeof(out->netns));
-	if (record->underlay)
-		memcpy(out->underlay, record->underlay_name, sizeof(out->underlay));
 }
 
 /* --- Programs --- */
@@ -343,12 +348,13 @@ static void rebind(struct datapath *dp, struct dp_device *device)
 {
 	struct varp_dev record = device->record;
 	struct dp_node *node;
-	uint32_t mtu;
+	uint32_t mtu, least = least_mtu(device);
 	int err;
 
 	mtu = dp_device_bind(&record, dp_device_choose(dp, &record), device->mtu);
+	mtu = mtu < least ? least : mtu;
 	if (memcmp(&record, &device->record, sizeof(record))) {
-		if (!record.underlay && device->record.underlay)
+		if (!record.underlay_mtu && device->record.underlay_mtu)
 			varpd_log(VARPD_LOG_WARNING,
 				  "%s has no underlay: nothing is sent until one with "
 				  "a fitting address is attached",

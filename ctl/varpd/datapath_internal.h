@@ -14,6 +14,8 @@
  *   datapath_watch.c      rtnetlink's news
  *   datapath_reconcile.c  making records agree with interfaces and addresses
  *   datapath_supernet.c   slots of varp_supernets
+ *   datapath_shared.c     the one map that all instances of the machine share
+ *   datapath_list.c       nodes as others are shown them
  *   datapath_ring.c       events from BPF
  *   datapath_send.c       packets out of a peer: held ones again, ICMP errors
  *   datapath_cache.c      answers into the maps
@@ -46,6 +48,11 @@
 
 #define DP_PATH_MAX	256
 #define DP_INSTANCE_MAX	32
+#define DP_IPV6_MTU	1280	/* RFC 8200, 5: least MTU of a link that carries IPv6 */
+
+#define DP_BPFFS	"/sys/fs/bpf"
+#define DP_BPFFS_VARP	DP_BPFFS "/varp"
+#define DP_SHARED_PREFIX "shared-v"	/* what is not one instance's; no instance may be called so */
 
 /*
  * Key into varp_underlays of one whose interface is gone. It is remembered by name, to be attached
@@ -79,6 +86,7 @@ struct dp_device {
 /* Descriptors of the maps, valid while the object is loaded. */
 struct dp_maps {
 	int cache, pending, local, devs, underlays, raddrs, supernets, stats, events;
+	int joined;			/* shared by all instances */
 };
 
 struct varp_bpf;
@@ -102,6 +110,10 @@ struct datapath {
 	bool open;			/* datapath_open() has returned: upcalls may be made */
 	char features[64];
 	struct varp_supernet *supernets;	/* the mapped array, VARP_MAX_SUPERNETS long */
+	uint32_t pending_room;		/* size of varp_pending */
+	bool recount;			/* counts of open lookups are still to be checked */
+	uint64_t netns_inode;
+	uint32_t instance_id;		/* in varp_joined */
 	struct netlink *nl;
 	struct dp_underlay *underlays;	/* in order of attachment */
 	struct dp_device *by_peer, *by_dev;
@@ -191,6 +203,9 @@ struct dp_underlay *dp_underlay_by_index(struct datapath *dp, uint32_t ifindex);
 /* Does this underlay have the address? */
 bool dp_underlay_has(struct datapath *dp, const struct dp_underlay *underlay,
 		     const struct varp_addr *addr);
+/* Can a node be bound to it? Zero: to whatever underlay there is. */
+int dp_underlay_check(struct datapath *dp, const struct varp_addr *raddr,
+		      struct varpd_error *error);
 /* Does any underlay? */
 bool dp_raddr_is_own(struct datapath *dp, const struct varp_addr *addr);
 static inline bool dp_underlay_present(const struct dp_underlay *underlay)
@@ -211,12 +226,14 @@ void dp_underlay_free(struct datapath *dp, struct dp_underlay *underlay);
 
 /* By the index of the peer, or of the node device if that is in the daemon's namespace. */
 struct dp_device *dp_device_find(struct datapath *dp, uint32_t ifindex);
-struct dp_device *dp_device_by_name(struct datapath *dp, const char *name, const char *netns);
+struct dp_device *dp_device_by_name(struct datapath *dp, const char *name, int netns_fd);
 struct dp_device *dp_device_new(struct datapath *dp, const struct varp_dev *record);
 /* Which underlay it should use now, by its pinned raddr or preference; NULL: none. */
 struct dp_underlay *dp_device_choose(struct datapath *dp, const struct varp_dev *record);
 /* Fills in what follows from the underlay; returns the MTU that the device should have. */
 uint32_t dp_device_bind(struct varp_dev *record, const struct dp_underlay *underlay, uint32_t mtu);
+/* The underlay cannot carry packets of DP_IPV6_MTU inside. */
+bool dp_device_too_narrow(const struct varp_dev *record);
 int dp_device_store(struct datapath *dp, const struct dp_device *device);
 int dp_device_attach(struct datapath *dp, const struct dp_device *device);
 int dp_device_replace(struct datapath *dp, const struct dp_device *device);
@@ -231,6 +248,10 @@ struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
 			    const struct varp_key *key, unsigned int plen);
 int dp_node_store(struct datapath *dp, const struct dp_device *device, const struct dp_node *node);
 void dp_node_remove(struct datapath *dp, struct dp_device *device, struct dp_node *node);
+
+/* --- datapath_list.c --- */
+
+/* Without has_address and up, which datapath_each_node() looks up. */
 void dp_node_describe(const struct dp_device *device, const struct dp_node *node,
 		      struct datapath_node *out);
 
@@ -244,7 +265,19 @@ unsigned int dp_supernet_nodes(struct datapath *dp, const struct varp_snid *snid
 int dp_supernet_update(struct datapath *dp, const struct varp_snid *snid);
 void dp_pending_add(struct datapath *dp, uint32_t supernet);
 void dp_pending_subtract(struct datapath *dp, uint32_t supernet, uint32_t n);
-void dp_pending_recount(struct datapath *dp);
+/* Corrects counts that are too high. False: some were changing, it is to be done again. */
+bool dp_pending_recount(struct datapath *dp);
+
+/* --- datapath_shared.c --- */
+
+/* Opens or makes the map, and puts it into the object that is about to be loaded. */
+int dp_shared_prepare(struct datapath *dp, struct varpd_error *error);
+/* Takes out what this instance or one that is gone left there and is not true any more. */
+void dp_shared_correct(struct datapath *dp);
+/* After an instance's pins were removed: the map goes with the last one. */
+void dp_shared_remove_if_last(void);
+void dp_shared_join(struct datapath *dp, const struct varp_snid *snid);
+void dp_shared_leave(struct datapath *dp, const struct varp_snid *snid);
 
 /* --- datapath_adopt.c, datapath_watch.c, datapath_reconcile.c --- */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Leave: undoing a join, node by node; the last one of a device takes the device along. Also what
- * nodes there are. Called by the control half of varpd.
+ * Leave: undoing a join, node by node; the last one of a device takes the device along. Called by
+ * the control half of varpd.
  */
 #include "datapath_internal.h"
 
@@ -46,6 +46,7 @@ static void leave_node(struct datapath *dp, struct dp_device *device, struct dp_
 				  strerror(-err));
 		dp_node_remove(dp, device, node);
 		dp_supernet_update(dp, &key.snid);
+		dp_devices_rebind(dp);	/* without its last IPv6 node it may have a lower MTU */
 	} else {
 		dp_device_free(dp, device);
 	}
@@ -101,19 +102,4 @@ bool datapath_is_local(struct datapath *dp, const struct varp_key *key, struct v
 	if (varp_addr_is_zero(&key->vaddr))
 		return false;
 	return !bpf_map_lookup_elem(dp->maps.local, key, local ? local : &value);
-}
-
-void datapath_each_node(struct datapath *dp,
-			void (*visit)(const struct datapath_node *n, void *ctx), void *ctx)
-{
-	struct dp_device *device, *next;
-	struct datapath_node out;
-	struct dp_node *node;
-
-	HASH_ITER(hh_peer, dp->by_peer, device, next) {
-		DL_FOREACH(device->nodes, node) {
-			dp_node_describe(device, node, &out);
-			visit(&out, ctx);
-		}
-	}
 }

@@ -184,6 +184,8 @@ static int note_maps(struct datapath *dp)
 
 		memcpy((char *)&dp->maps + pinned_maps[i].fd_offset, &fd, sizeof(fd));
 	}
+	dp->maps.joined = bpf_map__fd(dp->skel->maps.varp_joined);
+	dp->pending_room = bpf_map__max_entries(dp->skel->maps.varp_pending);
 	return map_supernets(dp);
 }
 
@@ -199,6 +201,11 @@ int dp_load(struct datapath *dp, struct varpd_error *error)
 	dp->skel = varp_bpf__open();
 	if (!dp->skel)
 		return explain(dp, -errno, error);
+	err = dp_shared_prepare(dp, error);
+	if (err) {
+		dp_unload(dp);
+		return err;
+	}
 	err = prepare(dp);
 	if (!err)
 		err = varp_bpf__load(dp->skel);

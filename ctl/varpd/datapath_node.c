@@ -8,6 +8,7 @@
  * namespace; the peer stays with the daemon.
  */
 #include "datapath_internal.h"
+#include "ethtool.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -77,7 +78,7 @@ static int choose_name(struct joining *j, struct varpd_error *error)
 					  j->join->dev);
 		strcpy(j->name, j->join->dev);
 		if (!netlink_link_get(j->far, j->name, 0, &link))
-			return varpd_fail(error, -EEXIST,
+			return varpd_fail(error, -EBUSY,
 					  "there is an interface %s already; choose "
 					  "another name with dev, or leave dev away",
 					  j->name);
@@ -129,7 +130,7 @@ static void disable_ipv6(const char *name)
 
 /*
  * Without ARP: inner packets are looked up by their IP address. Without IPv6 addresses of their own
- * the devices are silent. GRO and segmentation offloads stay as the kernel sets them.
+ * the devices are silent. GRO and TCP's segmentation offloads stay as the kernel sets them.
  */
 static int quieten(struct datapath *dp, struct joining *j, const struct netlink_link *peer,
 		   const struct netlink_link *dev)
@@ -145,24 +146,29 @@ static int quieten(struct datapath *dp, struct joining *j, const struct netlink_
 	netlink_link_quiet_ipv6(dp->nl, peer->ifindex);	/* fails where IPv6 is off altogether */
 	netlink_link_quiet_ipv6(j->far, dev->ifindex);
 	disable_ipv6(peer->name);
+	/*
+	 * Best effort: such a super-packet would arrive whole over a virtual underlay, where no
+	 * kernel can cut it up any more (see varp_encap).
+	 */
+	ethtool_feature_off(j->netns_fd, dev->name, "tx-udp-segmentation");
 	return 0;
 }
 
-static int address_failed(const struct joining *j, int err, uint32_t mtu, struct varpd_error *error)
+static int address_failed(const struct joining *j, int err, struct varpd_error *error)
 {
 	char text[VARP_ADDR_TEXT];
 
 	varp_addr_format(&j->join->vaddr, text);
-	if (!varp_addr_is_v4(&j->join->vaddr) && mtu < 1280)
-		return varpd_fail(error, err,
-				  "%s cannot have an IPv6 address: its MTU of %u is below "
-				  "1280; raise the underlay's MTU",
-				  j->name, mtu);
 	if (err == -EACCES || err == -EPERM || err == -EAFNOSUPPORT)
 		return varpd_fail(error, err, "cannot give %s to %s: %s (is IPv6 disabled there?)",
 				  text, j->name, strerror(-err));
 	return varpd_fail(error, err, "cannot give %s/%u to %s: %s", text, j->join->plen, j->name,
 			  strerror(-err));
+}
+
+static uint32_t least_mtu(const struct datapath_join *join)
+{
+	return varp_addr_is_v4(&join->vaddr) ? 0 : DP_IPV6_MTU;
 }
 
 /* Adds the node to a device whose programs are in place. Undoes its part on failure. */
@@ -182,9 +188,11 @@ static int add_node(struct datapath *dp, struct joining *j, struct dp_device *de
 			   err == -E2BIG ? "too many nodes on this host" : strerror(-err));
 		goto remove_node;
 	}
+	if (device->mtu < least_mtu(j->join))
+		dp_device_set_mtu(dp, device, least_mtu(j->join));
 	err = netlink_address_add(j->far, device->record.dev, &j->join->vaddr, j->join->plen);
 	if (err) {
-		address_failed(j, err, device->mtu, error);
+		address_failed(j, err, error);
 		goto remove_node;
 	}
 	return 0;
@@ -213,6 +221,8 @@ static int make_record(struct datapath *dp, const struct joining *j, struct varp
 	strcpy(record->name, j->name);
 	strcpy(record->netns, j->netns);
 	*mtu = dp_device_bind(record, dp_device_choose(dp, record), 1500 - VARP_OVERHEAD_V4);
+	if (*mtu < least_mtu(j->join))
+		*mtu = least_mtu(j->join);
 	return 0;
 }
 
@@ -274,37 +284,6 @@ static int bring_up(struct datapath *dp, struct joining *j, struct dp_device *de
 	return 0;
 }
 
-static void list_raddr(char *text, size_t len, const struct varp_addr *addr)
-{
-	size_t used = strlen(text);
-	char one[VARP_ADDR_TEXT];
-
-	if (!varp_addr_is_zero(addr))
-		snprintf(text + used, len - used, " %s", varp_addr_format(addr, one));
-}
-
-static int check_underlay(struct datapath *dp, const struct datapath_join *join,
-			  struct varpd_error *error)
-{
-	char there[160] = "", wanted[VARP_ADDR_TEXT];
-	struct dp_underlay *underlay;
-
-	if (!dp->underlays)
-		return varpd_fail(error, -ENETDOWN,
-				  "no interface is attached; first: varpctl attach IFACE");
-	if (varp_addr_is_zero(&join->raddr))
-		return 0;
-	DL_FOREACH(dp->underlays, underlay) {
-		if (dp_underlay_has(dp, underlay, &join->raddr))
-			return 0;
-		list_raddr(there, sizeof(there), &underlay->record.raddr4);
-		list_raddr(there, sizeof(there), &underlay->record.raddr6);
-	}
-	return varpd_fail(error, -EADDRNOTAVAIL,
-			  "%s is not an address of an attached interface; these are:%s",
-			  varp_addr_format(&join->raddr, wanted), there[0] ? there : " none");
-}
-
 static int check(struct datapath *dp, const struct datapath_join *join, const struct varp_key *key,
 		 struct varpd_error *error)
 {
@@ -321,7 +300,7 @@ static int check(struct datapath *dp, const struct datapath_join *join, const st
 	if (dp_node_find(dp, key, &device))
 		return varpd_fail(error, -EEXIST, "%s in supernet %s is on %s already", vaddr,
 				  varp_snid_format(&join->snid, snid), device->record.name);
-	return check_underlay(dp, join, error);
+	return dp_underlay_check(dp, &join->raddr, error);
 }
 
 static bool same_combo(const struct varp_dev *record, const struct datapath_join *join)
@@ -337,10 +316,10 @@ static int join_device(struct datapath *dp, struct joining *j, struct varpd_erro
 	int err;
 
 	if (join->dev)
-		device = dp_device_by_name(dp, join->dev, j->netns);
+		device = dp_device_by_name(dp, join->dev, j->netns_fd);
 	if (device) {
 		if (!same_combo(&device->record, join))
-			return varpd_fail(error, -EEXIST,
+			return varpd_fail(error, -EBUSY,
 					  "%s is a device of another supernet or channel",
 					  join->dev);
 		strcpy(j->name, device->record.name);
@@ -382,7 +361,8 @@ int datapath_join(struct datapath *dp, const struct datapath_join *join, struct 
 	close_namespace(dp, &j);
 	if (err) {
 		dp_supernet_update(dp, &join->snid);
-		return err;
+		/* EEXIST is only for a node that is here. */
+		return err == -EEXIST ? -EBUSY : err;
 	}
 	node = dp_node_find(dp, &j.key, &device);
 	/* It may have been learned as another host's before; a local node is never in the cache. */

@@ -24,9 +24,6 @@
 #define BPF_FS_MAGIC	0xcafe4a11
 #endif
 
-#define BPFFS		"/sys/fs/bpf"
-#define BPFFS_VARP	BPFFS "/varp"
-
 void dp_pin_path(const struct datapath *dp, char path[DP_PATH_MAX], const char *name)
 {
 	snprintf(path, DP_PATH_MAX, "%.*s/%s", DP_PATH_MAX / 2, dp->dir, name);
@@ -36,7 +33,7 @@ static bool is_bpffs(void)
 {
 	struct statfs fs;
 
-	return !statfs(BPFFS, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
+	return !statfs(DP_BPFFS, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
 /*
@@ -55,8 +52,8 @@ static int mount_bpffs(struct varpd_error *error)
 {
 	if (is_bpffs())
 		return 0;
-	if (!mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700")) {
-		varpd_log(VARPD_LOG_INFO, "mounted a BPF file system on %s", BPFFS);
+	if (!mount("bpf", DP_BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700")) {
+		varpd_log(VARPD_LOG_INFO, "mounted a BPF file system on %s", DP_BPFFS);
 		if (private_mounts())
 			varpd_log(VARPD_LOG_WARNING,
 				  "this mount namespace is not the system's: forwarding ends "
@@ -65,7 +62,7 @@ static int mount_bpffs(struct varpd_error *error)
 	}
 	return varpd_fail(error, -errno,
 			  "no BPF file system on %s and it cannot be mounted (%s); do it as root: "
-			  "mount -t bpf bpf %s", BPFFS, strerror(errno), BPFFS);
+			  "mount -t bpf bpf %s", DP_BPFFS, strerror(errno), DP_BPFFS);
 }
 
 static int make_dir(const char *path, struct varpd_error *error)
@@ -86,7 +83,8 @@ static bool instance_valid(const char *instance)
 {
 	size_t len = strlen(instance);
 
-	if (!len || len > DP_INSTANCE_MAX)
+	if (!len || len > DP_INSTANCE_MAX ||
+	    !strncmp(instance, DP_SHARED_PREFIX, strlen(DP_SHARED_PREFIX)))
 		return false;
 	for (const char *c = instance; *c; c++) {
 		if (!isalnum((unsigned char)*c) && *c != '-' && *c != '_')
@@ -126,20 +124,20 @@ int dp_pins_prepare(struct datapath *dp, struct varpd_error *error)
 
 	if (!instance_valid(dp->config.instance))
 		return varpd_fail(error, -EINVAL, "instance name \"%.40s\" is not 1 to %d letters, "
-				  "digits, '-' or '_'", dp->config.instance, DP_INSTANCE_MAX);
+				  "digits, '-' or '_', or is reserved", dp->config.instance, DP_INSTANCE_MAX);
 	dp->fresh = true;
 	err = mount_bpffs(error);
 	if (err)
 		return err;
-	err = make_dir(BPFFS_VARP, error);
+	err = make_dir(DP_BPFFS_VARP, error);
 	if (err)
 		return err;
-	snprintf(path, sizeof(path), "%s/%s", BPFFS_VARP, dp->instance);
+	snprintf(path, sizeof(path), "%s/%s", DP_BPFFS_VARP, dp->instance);
 	err = make_dir(path, error);
 	if (err)
 		goto remove_dirs;
 	warn_of_other_versions(path);
-	snprintf(dp->dir, sizeof(dp->dir), "%s/%s/v%d", BPFFS_VARP, dp->instance, VARP_ABI_VERSION);
+	snprintf(dp->dir, sizeof(dp->dir), "%s/%s/v%d", DP_BPFFS_VARP, dp->instance, VARP_ABI_VERSION);
 	err = make_dir(dp->dir, error);
 	if (err)
 		goto remove_dirs;
@@ -183,7 +181,8 @@ void dp_pins_remove(struct datapath *dp)
 		remove_contents(dp->dir);
 		rmdir(dp->dir);
 	}
-	snprintf(path, sizeof(path), "%s/%s", BPFFS_VARP, dp->instance);
+	snprintf(path, sizeof(path), "%s/%s", DP_BPFFS_VARP, dp->instance);
 	rmdir(path);
-	rmdir(BPFFS_VARP);
+	dp_shared_remove_if_last();
+	rmdir(DP_BPFFS_VARP);
 }

@@ -56,6 +56,31 @@ unsigned int dp_supernet_nodes(struct datapath *dp, const struct varp_snid *snid
 	return nodes;
 }
 
+/*
+ * Supernets share the room for open lookups, so that scans in all the others leave each one its
+ * part. Only those with devices here have misses.
+ */
+static void share_pending(struct datapath *dp)
+{
+	uint32_t limit = dp->config.pending_per_supernet, in_use = 0;
+	bool seen[VARP_MAX_SUPERNETS] = { false };
+	struct dp_device *device, *next;
+
+	HASH_ITER(hh_peer, dp->by_peer, device, next) {
+		uint32_t supernet = device->record.supernet;
+
+		in_use += supernet < VARP_MAX_SUPERNETS && !seen[supernet];
+		if (supernet < VARP_MAX_SUPERNETS)
+			seen[supernet] = true;
+	}
+	if (in_use && dp->pending_room / in_use < limit)
+		limit = dp->pending_room / in_use;
+	for (int i = 0; i < VARP_MAX_SUPERNETS; i++) {
+		if (dp->supernets[i].used)
+			dp->supernets[i].pending_max = limit ? limit : 1;
+	}
+}
+
 /* Frees the slot when nobody needs it: no node is here and no server is set. */
 static void release_slot(struct datapath *dp, const struct varp_snid *snid)
 {
@@ -70,9 +95,15 @@ int dp_supernet_update(struct datapath *dp, const struct varp_snid *snid)
 	struct varp_key mark = { .snid = *snid };
 	struct varp_local value = { .peer = dp_supernet_nodes(dp, snid) };
 
-	if (value.peer)
-		return bpf_map_update_elem(dp->maps.local, &mark, &value, BPF_ANY) ? -errno : 0;
+	share_pending(dp);
+	if (value.peer) {
+		if (bpf_map_update_elem(dp->maps.local, &mark, &value, BPF_ANY))
+			return -errno;
+		dp_shared_join(dp, snid);
+		return 0;
+	}
 	bpf_map_delete_elem(dp->maps.local, &mark);
+	dp_shared_leave(dp, snid);
 	datapath_flush(dp, snid, NULL);
 	release_slot(dp, snid);
 	return 0;
@@ -84,31 +115,27 @@ void dp_pending_add(struct datapath *dp, uint32_t supernet)
 		__atomic_fetch_add(&dp->supernets[supernet].pending, 1, __ATOMIC_RELAXED);
 }
 
+/* Never below zero: that would be an immense number, and no room for any lookup. */
 void dp_pending_subtract(struct datapath *dp, uint32_t supernet, uint32_t n)
 {
-	if (supernet < VARP_MAX_SUPERNETS)
-		__atomic_fetch_sub(&dp->supernets[supernet].pending, n, __ATOMIC_RELAXED);
+	uint32_t *pending, now, then;
+
+	if (supernet >= VARP_MAX_SUPERNETS)
+		return;
+	pending = &dp->supernets[supernet].pending;
+	now = __atomic_load_n(pending, __ATOMIC_RELAXED);
+	do {
+		then = now > n ? now - n : 0;
+	} while (!__atomic_compare_exchange_n(pending, &now, then, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
 }
 
-/*
- * A daemon that was killed between deleting an entry and subtracting it left a count too high for
- * ever. BPF goes on adding meanwhile: what it adds during the walk is kept, by correcting with the
- * difference found.
- */
-void dp_pending_recount(struct datapath *dp)
+static void count_entries(struct datapath *dp, struct dp_entry *entries, uint32_t *counted)
 {
 	struct datapath_cursor cursor = { 0 };
-	uint32_t *before, *counted;
-	struct dp_entry *entries;
 	unsigned int n;
 
-	before = calloc(VARP_MAX_SUPERNETS, sizeof(*before));
-	counted = calloc(VARP_MAX_SUPERNETS, sizeof(*counted));
-	entries = calloc(DP_BATCH, sizeof(*entries));
-	if (!before || !counted || !entries)
-		goto free_all;
-	for (int i = 0; i < VARP_MAX_SUPERNETS; i++)
-		before[i] = __atomic_load_n(&dp->supernets[i].pending, __ATOMIC_RELAXED);
+	memset(counted, 0, VARP_MAX_SUPERNETS * sizeof(*counted));
 	for (dp_walk(dp, DP_TABLE_PENDING, &cursor, entries, DP_BATCH, &n); n;
 	     dp_walk(dp, DP_TABLE_PENDING, &cursor, entries, DP_BATCH, &n)) {
 		for (unsigned int i = 0; i < n; i++) {
@@ -116,13 +143,42 @@ void dp_pending_recount(struct datapath *dp)
 				counted[entries[i].pending.supernet]++;
 		}
 	}
-	for (uint32_t i = 0; i < VARP_MAX_SUPERNETS; i++)
-		dp_pending_subtract(dp, i, before[i] - counted[i]);
+}
 
+static void read_counts(struct datapath *dp, uint32_t *counts)
+{
+	for (int i = 0; i < VARP_MAX_SUPERNETS; i++)
+		counts[i] = __atomic_load_n(&dp->supernets[i].pending, __ATOMIC_RELAXED);
+}
+
+/*
+ * A daemon that was killed between deleting an entry and subtracting it left a count too high for
+ * ever. BPF goes on adding meanwhile: only a count that was the same before and after the walk is
+ * comparable with what the walk found. True: all were.
+ */
+bool dp_pending_recount(struct datapath *dp)
+{
+	uint32_t *counts = calloc(3 * VARP_MAX_SUPERNETS, sizeof(*counts));
+	struct dp_entry *entries = calloc(DP_BATCH, sizeof(*entries));
+	uint32_t *before = counts, *after = counts + VARP_MAX_SUPERNETS;
+	uint32_t *counted = after + VARP_MAX_SUPERNETS;
+	bool all = counts && entries;
+
+	if (!all)
+		goto free_all;
+	read_counts(dp, before);
+	count_entries(dp, entries, counted);
+	read_counts(dp, after);
+	for (uint32_t i = 0; i < VARP_MAX_SUPERNETS; i++) {
+		if (before[i] != after[i])
+			all = false;
+		else if (after[i] > counted[i])
+			dp_pending_subtract(dp, i, after[i] - counted[i]);
+	}
 free_all:
-	free(before);
-	free(counted);
+	free(counts);
 	free(entries);
+	return all;
 }
 
 int datapath_server_set(struct datapath *dp, const struct varp_snid *snid,

@@ -217,6 +217,8 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	expire_held(sweep->dp, now_ns);
 	pmtu_expire(sweep, now_ns);
+	if (sweep->dp->recount)
+		sweep->dp->recount = !dp_pending_recount(sweep->dp);
 	/* One that is still running after three seconds is not started once more. */
 	if (!sweep->running && (sweep->enabled || sweep->write_pmtu))
 		start_pass(sweep);

@@ -54,6 +54,36 @@ bool dp_raddr_is_own(struct datapath *dp, const struct varp_addr *addr)
 	return !bpf_map_lookup_elem(dp->maps.raddrs, addr, &ifindex);
 }
 
+static void list_raddr(char *text, size_t len, const struct varp_addr *addr)
+{
+	size_t used = strlen(text);
+	char one[VARP_ADDR_TEXT];
+
+	if (!varp_addr_is_zero(addr))
+		snprintf(text + used, len - used, " %s", varp_addr_format(addr, one));
+}
+
+int dp_underlay_check(struct datapath *dp, const struct varp_addr *raddr, struct varpd_error *error)
+{
+	char there[160] = "", wanted[VARP_ADDR_TEXT];
+	struct dp_underlay *underlay;
+
+	if (!dp->underlays)
+		return varpd_fail(error, -ENETDOWN,
+				  "no interface is attached; first: varpctl attach IFACE");
+	if (varp_addr_is_zero(raddr))
+		return 0;
+	DL_FOREACH(dp->underlays, underlay) {
+		if (dp_underlay_has(dp, underlay, raddr))
+			return 0;
+		list_raddr(there, sizeof(there), &underlay->record.raddr4);
+		list_raddr(there, sizeof(there), &underlay->record.raddr6);
+	}
+	return varpd_fail(error, -EADDRNOTAVAIL,
+			  "%s is not an address of an attached interface; these are:%s",
+			  varp_addr_format(raddr, wanted), there[0] ? there : " none");
+}
+
 /* A key for an underlay without an interface. */
 static uint32_t absent_key(struct datapath *dp)
 {
@@ -213,7 +243,9 @@ static int attach_failed(struct varpd_error *error, int err, const char *dev)
 				  "cannot attach to %s: out of file descriptors; raise the "
 				  "limit (ulimit -n, LimitNOFILE=)",
 				  dev);
-	return varpd_fail(error, err, "cannot attach to %s: %s", dev, strerror(-err));
+	/* EEXIST would say that it is attached already. */
+	return varpd_fail(error, err == -EEXIST ? -EBUSY : err, "cannot attach to %s: %s", dev,
+			  strerror(-err));
 }
 
 int datapath_attach(struct datapath *dp, const char *dev, struct varpd_error *error)

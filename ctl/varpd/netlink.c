@@ -75,19 +75,13 @@ uint64_t netns_inode(void)
 	return stat(NETNS_SELF, &own) ? 0 : own.st_ino;
 }
 
-static struct mnl_socket *socket_open(void)
+/* varpd has one thread, so nobody else is carried along. */
+int netns_call(int netns_fd, int (*call)(void *ctx), void *ctx)
 {
-	return mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-}
+	int own_fd, err;
 
-/*
- * A socket belongs to the namespace its maker was in. varpd has one thread, so nobody else is
- * carried along.
- */
-static int socket_open_in(int netns_fd, struct mnl_socket **out)
-{
-	int own_fd, err = 0;
-
+	if (netns_fd < 0)
+		return call(ctx);
 	own_fd = open(NETNS_SELF, O_RDONLY | O_CLOEXEC);
 	if (own_fd < 0)
 		return -errno;
@@ -95,15 +89,22 @@ static int socket_open_in(int netns_fd, struct mnl_socket **out)
 		err = -errno;
 		goto close_own;
 	}
-	*out = socket_open();
-	if (!*out)
-		err = -errno;
+	err = call(ctx);
 	/* Going on in a stranger's namespace would attach programs to the wrong devices. */
 	if (setns(own_fd, CLONE_NEWNET))
 		abort();
 close_own:
 	close(own_fd);
 	return err;
+}
+
+/* A socket belongs to the namespace its maker was in. */
+static int socket_open(void *ctx)
+{
+	struct netlink *nl = ctx;
+
+	nl->sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	return nl->sock ? 0 : -errno;
 }
 
 int netlink_open(struct netlink **out, int netns_fd)
@@ -113,16 +114,11 @@ int netlink_open(struct netlink **out, int netns_fd)
 	 */
 	const struct timeval patience = { .tv_sec = 2 };
 	struct netlink *nl = calloc(1, sizeof(*nl));
-	int err = 0;
+	int err;
 
 	if (!nl)
 		return -ENOMEM;
-	if (netns_fd < 0) {
-		nl->sock = socket_open();
-		err = nl->sock ? 0 : -errno;
-	} else {
-		err = socket_open_in(netns_fd, &nl->sock);
-	}
+	err = netns_call(netns_fd, socket_open, nl);
 	if (err)
 		goto free_nl;
 	setsockopt(mnl_socket_get_fd(nl->sock), SOL_SOCKET, SO_RCVTIMEO, &patience,

@@ -24,6 +24,11 @@ bool netns_is_own(int netns_fd);
 bool netns_is(int netns_fd, const char *netns);
 /* Of the one the caller is in; zero: cannot be told. */
 uint64_t netns_inode(void);
+/*
+ * Calls inside a namespace (-1: stays) and comes back. What the call returns, or why the namespace
+ * could not be entered.
+ */
+int netns_call(int netns_fd, int (*call)(void *ctx), void *ctx);
 
 /*
  * netns_fd -1: the caller's own. The socket is opened inside and stays there; the caller ends up

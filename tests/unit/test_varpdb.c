@@ -100,34 +100,6 @@ static int teardown(void **state)
 	}										\
 } while (0)
 
-/* --- Text forms ------------------------------------------------------------------------------- */
-
-static void test_text_forms_roundtrip(void **state)
-{
-	static const struct {
-		const char *in, *out;
-	} rows[] = {
-		{ "10.1.0.1", "10.1.0.1" },
-		{ "::ffff:10.1.0.1", "10.1.0.1" },
-		{ "2001:DB8::1", "2001:db8::1" },
-	};
-	struct in6_addr addr;
-	char snid[VARP_SNID_STRLEN];
-	vid_t vid;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(varp_addr_from_text(rows[i].in, &addr), 0);
-		assert_addr(&addr, rows[i].out);
-	}
-	assert_int_equal(varp_addr_from_text("10.1.0.1", &addr), 0);
-	assert_memory_equal(&addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x01\x00\x01", 16);
-	assert_int_equal(varp_addr_from_text("10.1.0", &addr), -EINVAL);
-	assert_int_equal(varp_snid_from_text("0x2A", &vid), 0);
-	assert_string_equal(varp_snid_to_text(&vid, snid), SN);
-	assert_int_equal(varp_snid_from_text("2a", &vid), -EINVAL);
-}
-
 /* --- Connection ------------------------------------------------------------------------------- */
 
 static void test_open_without_daemon_says_why(void **state)
@@ -451,157 +423,11 @@ static void test_dispatch_daemon_gone_then_back_registers_again(void **state)
 	fake_varpd_stop(pid);
 }
 
-/* --- Commands --------------------------------------------------------------------------------- */
-
-static addrset_t make_set(int op_code, const char *raddr, int ttl)
-{
-	addrset_t set = { .op_code = op_code, .vnode = make_vnode("10.1.0.1"), .ttl = ttl };
-
-	if (raddr)
-		assert_int_equal(varp_addr_from_text(raddr, &set.vnode.raddr), 0);
-	assert_int_equal(varp_addr_from_text("192.0.2.77", &set.caddr), 0);
-	return set;
-}
-
-static void test_control_requests_are_sent_as_written(void **state)
-{
-#define VN "\"snid\":\"" SN "\",\"vaddr\":\"10.1.0.1\""
-	static const struct {
-		enum varpdb_request request;
-		int op_code, ttl;
-		const char *raddr, *sent;
-	} rows[] = {
-		{ VARPDB_IOCTLXRESET, 0, 0, NULL, "{\"command\":\"reset\",\"args\":{}}" },
-		{ VARPDB_IOCTLXTIMSTART, 0, 0, NULL,
-		  "{\"command\":\"timer\",\"args\":{\"on\":true}}" },
-		{ VARPDB_IOCTLXTIMSTOP, 0, 0, NULL,
-		  "{\"command\":\"timer\",\"args\":{\"on\":false}}" },
-		{ VARPDB_IOCTLWCMD, VARPDB_OPCODE_INSERT, 65536, "192.0.2.1",
-		  "\"opcode\",\"args\":{" VN ",\"op_code\":1,\"raddr\":\"192.0.2.1\",\"ttl\":65536}"
-					     "}" },
-		{ VARPDB_IOCTLWCMD, VARPDB_OPCODE_REPLY, -1, "192.0.2.1",
-		  "\"opcode\",\"args\":{" VN ",\"op_code\":2,\"raddr\":\"192.0.2.1\",\"ttl\":-1}"
-					     "}" },
-		{ VARPDB_IOCTLWCMD, VARPDB_OPCODE_REMOVE, 0, NULL,
-		  "\"opcode\",\"args\":{" VN ",\"op_code\":4}}" },
-		{ VARPDB_IOCTLWCMD, VARPDB_OPCODE_NAK, 0, NULL,
-		  "\"opcode\",\"args\":{" VN ",\"op_code\":5}}" },
-	};
-	static const struct fake_rule rules[] = { { .match = "command", .answer = OK_EMPTY },
-						  { .match = NULL } };
-	const char *sent;
-	pid_t pid;
-
-	(void)state;
-	NEEDS_RUN();
-	pid = fake_varpd_start(NAME, rules);
-	assert_int_equal(varpdb_open(NAME), 0);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		addrset_t set = make_set(rows[i].op_code, rows[i].raddr, rows[i].ttl);
-
-		assert_int_equal(varpdb_control(rows[i].request, &set), 0);
-		sent = fake_varpd_requests(NAME);
-		if (!strstr(sent, rows[i].sent))
-			fail_msg("sent %s instead of %s", sent, rows[i].sent);
-	}
-	fake_varpd_stop(pid);
-}
-
-static void test_control_lookup_result_and_nak(void **state)
-{
-	static const struct fake_rule found[] = {
-		{ .match = "\"caddr\":\"192.0.2.77\"",
-		  .answer = "{\"ok\":true,\"result\":{\"op_code\":12,"
-			    "\"raddr\":\"192.0.2.1\",\"caddr\":\"192.0.2.77\"}}\n" },
-		{ .match = NULL },
-	};
-	static const struct fake_rule none[] = {
-		{ .match = "opcode", .answer = "{\"ok\":true,\"result\":{\"op_code\":13}}\n" },
-		{ .match = NULL },
-	};
-	addrset_t set = make_set(VARPDB_OPCODE_LOOKUP, NULL, 0);
-	pid_t pid;
-
-	(void)state;
-	NEEDS_RUN();
-	pid = fake_varpd_start(NAME, found);
-	assert_int_equal(varpdb_open(NAME), 0);
-	assert_int_equal(varpdb_control(VARPDB_IOCTLWCMD, &set), 0);
-	assert_int_equal(set.op_code, VARPD_OPCODE_RESULT);
-	assert_addr(&set.vnode.raddr, "192.0.2.1");
-	assert_addr(&set.caddr, "192.0.2.77");
-	fake_varpd_stop(pid);
-	varpdb_close();
-
-	pid = fake_varpd_start(NAME, none);
-	set = make_set(VARPDB_OPCODE_LOOKUP, NULL, 0);
-	assert_int_equal(varpdb_open(NAME), 0);
-	assert_int_equal(varpdb_control(VARPDB_IOCTLWCMD, &set), 0);
-	assert_int_equal(set.op_code, VARPD_OPCODE_NAK);
-	fake_varpd_stop(pid);
-}
-
-static void test_control_out_of_range_is_refused_here(void **state)
-{
-	static const struct {
-		int op_code;
-		const char *raddr;
-		int ttl;
-	} rows[] = {
-		{ 0, NULL, 0 },
-		{ 6, NULL, 0 },
-		{ 11, NULL, 0 },
-		{ VARPDB_OPCODE_INSERT, "192.0.2.1", 0 },
-		{ VARPDB_OPCODE_INSERT, "192.0.2.1", 65537 },
-		{ VARPDB_OPCODE_INSERT, "192.0.2.1", -2 },
-		{ VARPDB_OPCODE_REPLY, "224.0.0.1", 10 },
-		{ VARPDB_OPCODE_INSERT, NULL, 10 },
-	};
-	addrset_t set;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		set = make_set(rows[i].op_code, rows[i].raddr, rows[i].ttl);
-		assert_int_equal(varpdb_control(VARPDB_IOCTLWCMD, &set), -EINVAL);
-	}
-	assert_int_equal(varpdb_control(VARPDB_IOCTLWCMD, NULL), -EINVAL);
-	assert_int_equal(varpdb_control((enum varpdb_request)4, &set), -EINVAL);
-}
-
-static void test_control_refusals_become_errno(void **state)
-{
-	static const struct {
-		const char *answer;
-		int err;
-	} rows[] = {
-		{ "{\"ok\":false,\"status\":2,\"error\":\"x\"}\n", -EINVAL },
-		{ "{\"ok\":false,\"status\":4,\"error\":\"x\"}\n", -ETIMEDOUT },
-		{ "{\"ok\":false,\"status\":5,\"error\":\"x\"}\n", -EPERM },
-		{ NULL, -ETIMEDOUT },
-	};
-
-	(void)state;
-	NEEDS_RUN();
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fake_rule rules[] = { { .match = "reset", .answer = rows[i].answer },
-					     { .match = NULL } };
-		pid_t pid = fake_varpd_start(NAME, rules);
-
-		assert_int_equal(varpdb_open(NAME), 0);
-		assert_int_equal(varpdb_control(VARPDB_IOCTLXRESET, NULL), rows[i].err);
-		varpdb_close();
-		fake_varpd_stop(pid);
-	}
-	assert_int_equal(varpdb_open("nobody"), -ENOENT);
-	assert_int_equal(varpdb_control(VARPDB_IOCTLXRESET, NULL), -ENOTCONN);
-}
-
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_text_forms_roundtrip),
 		TEST(test_open_without_daemon_says_why),
 		TEST(test_open_after_daemon_died_is_refused),
 		TEST(test_open_twice_is_refused),
@@ -614,10 +440,6 @@ int main(void)
 		TEST(test_unregister_ends_callbacks),
 		TEST(test_callback_may_close),
 		TEST(test_dispatch_daemon_gone_then_back_registers_again),
-		TEST(test_control_requests_are_sent_as_written),
-		TEST(test_control_lookup_result_and_nak),
-		TEST(test_control_out_of_range_is_refused_here),
-		TEST(test_control_refusals_become_errno),
 	};
 
 	isolated = fake_varpd_isolate();

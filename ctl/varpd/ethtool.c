@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Device features, by the ethtool ioctls: the kernel names its features in a list, and takes bits
+ * by their place in it.
+ */
+#include "ethtool.h"
+
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "netlink.h"
+
+#define FEATURES_MAX	1024	/* today's kernels have about 70 */
+#define FEATURE_BITS	32	/* in one block */
+
+struct feature_off {
+	const char *dev, *feature;
+};
+
+static int ethtool(int fd, const char *dev, void *command)
+{
+	struct ifreq ifr = { .ifr_data = command };
+
+	strncpy(ifr.ifr_name, dev, sizeof(ifr.ifr_name) - 1);
+	return ioctl(fd, SIOCETHTOOL, &ifr) ? -errno : 0;
+}
+
+static int count_features(int fd, const char *dev, uint32_t *count)
+{
+	struct {
+		struct ethtool_sset_info info;
+		uint32_t data;
+	} sset = {
+		.info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES },
+	};
+	int err = ethtool(fd, dev, &sset.info);
+
+	if (err)
+		return err;
+	*count = sset.data;
+	return sset.data && sset.data <= FEATURES_MAX ? 0 : -EOPNOTSUPP;
+}
+
+static int find_feature(int fd, const char *dev, const char *feature, uint32_t count,
+			uint32_t *place)
+{
+	struct ethtool_gstrings *strings;
+	int err;
+
+	strings = calloc(1, sizeof(*strings) + (size_t)count * ETH_GSTRING_LEN);
+	if (!strings)
+		return -ENOMEM;
+	strings->cmd = ETHTOOL_GSTRINGS;
+	strings->string_set = ETH_SS_FEATURES;
+	strings->len = count;
+	err = ethtool(fd, dev, strings);
+	if (err)
+		goto out;
+	err = -ENOENT;
+	for (*place = 0; *place < count; ++*place) {
+		if (!strncmp((char *)strings->data + *place * ETH_GSTRING_LEN, feature,
+			     ETH_GSTRING_LEN)) {
+			err = 0;
+			break;
+		}
+	}
+out:
+	free(strings);
+	return err;
+}
+
+static int set_off(int fd, const char *dev, uint32_t count, uint32_t place)
+{
+	uint32_t blocks = (count + FEATURE_BITS - 1) / FEATURE_BITS;
+	struct ethtool_sfeatures *set;
+	int err;
+
+	set = calloc(1, sizeof(*set) + blocks * sizeof(set->features[0]));
+	if (!set)
+		return -ENOMEM;
+	set->cmd = ETHTOOL_SFEATURES;
+	set->size = blocks;
+	set->features[place / FEATURE_BITS].valid = 1U << place % FEATURE_BITS;
+	err = ethtool(fd, dev, set);
+	free(set);
+	return err;
+}
+
+static int feature_off(void *ctx)
+{
+	const struct feature_off *f = ctx;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint32_t count, place;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = count_features(fd, f->dev, &count);
+	if (!err)
+		err = find_feature(fd, f->dev, f->feature, count, &place);
+	if (!err)
+		err = set_off(fd, f->dev, count, place);
+	close(fd);
+	return err;
+}
+
+int ethtool_feature_off(int netns_fd, const char *dev, const char *feature)
+{
+	struct feature_off f = { .dev = dev, .feature = feature };
+
+	return netns_call(netns_fd, feature_off, &f);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Device features, by the ethtool ioctls. Called when a node device is made; knows nothing of
+ * nodes.
+ */
+#ifndef VARPD_ETHTOOL_H
+#define VARPD_ETHTOOL_H
+
+/*
+ * Switches a feature off by its name in `ethtool -k`'s kernel form ("tx-udp-segmentation"), in the
+ * namespace of netns_fd (-1: the caller's). 0, -ENOENT (no such feature), or the kernel's -errno.
+ */
+int ethtool_feature_off(int netns_fd, const char *dev, const char *feature);
+
+#endif
