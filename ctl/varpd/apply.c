@@ -112,8 +112,11 @@ static void apply_entry(struct varpd *varpd, struct config_entry *entry)
 	struct varpd_error error = { "" };
 	int err = appliers[entry->section](varpd, entry, &error);
 	char text[PROBLEM_LEN];
-	bool told = !strcmp(entry->problem.text, error.text);
+	bool told;
 
+	if (err && !*error.text)
+		varpd_fail(&error, err, "%s", strerror(-err));
+	told = !strcmp(entry->problem.text, error.text);
 	entry->applied = !err;
 	entry->problem = err ? error : (struct varpd_error){ "" };
 	if (!err)

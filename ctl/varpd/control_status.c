@@ -41,15 +41,20 @@ static void warn(struct status *status, const char *format, ...)
 	json_array_append_new(status->warnings, json_string(text));
 }
 
-/* How to call ip(8) for the daemon's network namespace. */
-static const char *ip_command(const struct varpd_config *config, char *out, size_t len)
+#define IP_COMMAND_LEN	(VARP_NETNS_LEN + 32)
+
+/* How to call ip(8) for a network namespace; empty: the daemon's. */
+static const char *ip_command(const struct status *status, const char *netns,
+			      char out[IP_COMMAND_LEN])
 {
-	if (!*config->netns)
-		snprintf(out, len, "ip");
-	else if (strchr(config->netns, '/'))
-		snprintf(out, len, "nsenter --net=%s ip", config->netns);
+	if (!*netns)
+		netns = status->varpd->config.netns;
+	if (!*netns)
+		snprintf(out, IP_COMMAND_LEN, "ip");
+	else if (strchr(netns, '/'))
+		snprintf(out, IP_COMMAND_LEN, "nsenter --net=%s ip", netns);
 	else
-		snprintf(out, len, "ip -n %s", config->netns);
+		snprintf(out, IP_COMMAND_LEN, "ip -n %s", netns);
 	return out;
 }
 
@@ -57,7 +62,7 @@ static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 {
 	const struct varp_underlay *record = &underlay->record;
 	struct status *status = ctx;
-	char ip[VARP_NETNS_LEN + 32];
+	char ip[IP_COMMAND_LEN];
 
 	json_array_append_new(status->underlays,
 			      json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:s}",
@@ -72,14 +77,34 @@ static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 		warn(status,
 		     "underlay %s is down, nothing is sent over it: `%s link set %s up`, or see to "
 		     "its cable",
-		     record->name, ip_command(&status->varpd->config, ip, sizeof(ip)),
-		     record->name);
+		     record->name, ip_command(status, "", ip), record->name);
 	if (varp_addr_is_zero(&record->raddr4) && varp_addr_is_zero(&record->raddr6))
 		warn(status,
 		     "underlay %s has no address, nothing is sent over it: "
 		     "`%s address add ADDR/LEN dev %s`",
-		     record->name, ip_command(&status->varpd->config, ip, sizeof(ip)),
-		     record->name);
+		     record->name, ip_command(status, "", ip), record->name);
+}
+
+/* What somebody may have done to the device since it was made. */
+static void warn_device(struct status *status, const struct datapath_node *node, const char *vaddr,
+			const char *snid)
+{
+	char ip[IP_COMMAND_LEN];
+
+	ip_command(status, node->netns, ip);
+	if (node->too_narrow)
+		warn(status,
+		     "node %s of %s: its underlay's MTU is too small for IPv6 in a supernet (1280 "
+		     "octets inside); raise it",
+		     vaddr, snid);
+	else if (!node->up)
+		warn(status, "node %s of %s: its device is down: `%s link set %s up`", vaddr, snid,
+		     ip, node->dev);
+	else if (!node->has_address)
+		warn(status,
+		     "node %s of %s: its device has not this address any more: "
+		     "`%s address add %s/%u dev %s`, or `varpctl leave %s %s`",
+		     vaddr, snid, ip, vaddr, node->plen, node->dev, snid, vaddr);
 }
 
 static void add_node(const struct datapath_node *node, void *ctx)
@@ -91,6 +116,7 @@ static void add_node(const struct datapath_node *node, void *ctx)
 	json_array_append_new(status->nodes, control_json_node(node));
 	varp_snid_format(&node->key.snid, snid);
 	varp_addr_format(&node->key.vaddr, vaddr);
+	warn_device(status, node, vaddr, snid);
 	if (!*node->underlay)
 		warn(status,
 		     "node %s of %s has no underlay, nothing is sent from it: "

@@ -42,12 +42,17 @@ void dp_pending_close(struct datapath *dp, const struct varp_key *key)
 	}
 }
 
+static bool read_open(struct datapath *dp, const struct varp_key *key, struct varp_pending *pending)
+{
+	return !bpf_map_lookup_elem(dp->maps.pending, key, pending) &&
+	       pending->state == VARP_PENDING_LOOKUP && pending->deadline_ns > dp_now_ns();
+}
+
 bool dp_pending_open(struct datapath *dp, const struct varp_key *key)
 {
 	struct varp_pending pending;
 
-	return !bpf_map_lookup_elem(dp->maps.pending, key, &pending) &&
-	       pending.state == VARP_PENDING_LOOKUP && pending.deadline_ns > dp_now_ns();
+	return read_open(dp, key, &pending);
 }
 
 bool dp_cached(struct datapath *dp, const struct varp_key *key, struct varp_mapping *mapping)
@@ -251,13 +256,13 @@ int datapath_resolved(struct datapath *dp, const struct varp_key *key,
  */
 static bool window_renewed(struct datapath *dp, const struct varp_key *key)
 {
-	uint64_t now_ns = dp_now_ns(), window_ns = dp_window_ns(dp);
+	struct varp_pending pending;
 
-	if (!dp_pending_open(dp, key))
+	if (!read_open(dp, key, &pending))
 		return false;
 	dp_count(dp, VARP_DROP_HELD_EXPIRED,
-		 held_drop_before(dp->held, key, now_ns > window_ns ? now_ns - window_ns : 0,
-				  now_ns));
+		 held_drop_before(dp->held, key, pending.deadline_ns - dp_window_ns(dp),
+				  dp_now_ns()));
 	dp_ring_miss_again(dp, key);
 	return true;
 }

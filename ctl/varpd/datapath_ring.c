@@ -70,6 +70,18 @@ static void count_not_held(struct datapath *dp, int err)
 	dp_count(dp, err == -ENOSPC ? VARP_DROP_HELD_FULL : VARP_DROP_HELD_BYTES, 1);
 }
 
+/* A miss begins a window: in a full queue it takes the place of those from former ones. */
+static int hold(struct datapath *dp, const struct varp_event *event, uint64_t now_ns)
+{
+	int err = held_add(dp->held, event, now_ns);
+
+	if (err != -ENOSPC || event->type != VARP_EVENT_MISS)
+		return err;
+	dp_count(dp, VARP_DROP_HELD_EXPIRED,
+		 held_drop_before(dp->held, &event->key, event->time_ns, now_ns));
+	return held_add(dp->held, event, now_ns);
+}
+
 static void on_packet(struct dp_ring *ring, const struct varp_event *event)
 {
 	struct datapath *dp = ring->dp;
@@ -85,7 +97,7 @@ static void on_packet(struct dp_ring *ring, const struct varp_event *event)
 		dp_count(dp, VARP_DROP_HELD_GONE, 1);
 		return;
 	}
-	err = held_add(dp->held, event, now_ns);
+	err = hold(dp, event, now_ns);
 	if (err)
 		count_not_held(dp, err);
 	/* The answer may have come while this packet was on its way here. */

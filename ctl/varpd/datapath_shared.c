@@ -44,7 +44,9 @@ static int lock(void)
 			return fd;
 		usleep(LOCK_PAUSE_US);
 	}
-	varpd_log(VARPD_LOG_WARNING, "cannot lock %s; going on without", DP_BPFFS);
+	/* One that cannot be opened lacks a descriptor, as what comes next will say. */
+	if (fd >= 0)
+		varpd_log(VARPD_LOG_WARNING, "cannot lock %s; going on without", DP_BPFFS);
 	return fd;
 }
 

@@ -66,6 +66,8 @@ int harness_open(void **state)
 		return -1;
 	bpf_map__set_max_entries(harness_obj->maps.varp_events, harness_ring_bytes);
 	bpf_map__set_max_entries(harness_obj->maps.varp_scratch, libbpf_num_possible_cpus());
+	harness_obj->rodata->netns_inode = HARNESS_NETNS;
+	harness_obj->rodata->instance_id = HARNESS_INSTANCE;
 	harness_obj->rodata->decap_l3_flags = harness_decap_l3_flags;
 	if (varp_bpf__load(harness_obj))
 		return -1;
@@ -104,6 +106,7 @@ int harness_reset(void **state)
 	hash_clear(harness_obj->maps.varp_local);
 	hash_clear(harness_obj->maps.varp_devs);
 	hash_clear(harness_obj->maps.varp_raddrs);
+	hash_clear(harness_obj->maps.varp_joined);
 	bpf_map_update_elem(bpf_map__fd(harness_obj->maps.varp_stats), &slot, zero, BPF_ANY);
 	for (slot = 0; slot < 2; slot++) {
 		sn.snid = snid(slot + 1);
@@ -247,6 +250,14 @@ void put_joined(unsigned int n)
 	struct varp_local l = { .peer = 1 };
 
 	map_put(harness_obj->maps.varp_local, &k, &l);
+}
+
+void put_instances(__u64 netns, unsigned int n, __u32 one, __u32 other)
+{
+	struct varp_joined_key k = { .netns = netns, .snid = snid(n) };
+	struct varp_joined j = { .instances = { [1] = one, [VARP_JOINED_MAX - 1] = other } };
+
+	map_put(harness_obj->maps.varp_joined, &k, &j);
 }
 
 void put_raddr(const char *raddr)

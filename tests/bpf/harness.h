@@ -26,6 +26,10 @@
 #define EVENTS_MAX	64
 #define TC_PASS		((__u32)TC_ACT_UNSPEC)
 
+/* Who the programs are told that they are. */
+#define HARNESS_NETNS		4026531999ULL
+#define HARNESS_INSTANCE	7
+
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define BOOT_S		1000000000ULL
 
@@ -84,6 +88,8 @@ void bind_dev(__u32 ifindex, unsigned int n, unsigned int slot);
 void put_mapping(unsigned int n, const char *vaddr, const char *raddr, __s64 life_ns, __u16 mtu);
 void put_local(unsigned int n, const char *vaddr, unsigned int channel);
 void put_joined(unsigned int n);
+/* Instances that have joined SnId n, zero: none. */
+void put_instances(__u64 netns, unsigned int n, __u32 one, __u32 other);
 void put_raddr(const char *raddr);
 struct varp_supernet get_supernet(unsigned int slot);
 

@@ -309,6 +309,57 @@ static void test_decap_marker_key_is_no_node(void **state)
 	assert_stats_are("mapped", DROP(NOT_LOCAL), 1, DROP(INNER_HEADER), 1, -1);
 }
 
+/* {63, 9} makes the SnId one that is not joined here, {89, 9} the vaddr one that is not ours. */
+static const struct {
+	const char *name;
+	unsigned int octet;
+	__u64 netns;
+	unsigned int snid;
+	__u32 one, other;
+	__u32 drop;		/* zero: passed on and counted as foreign */
+} instance_rows[] = {
+	{ "another instance has joined", 63, HARNESS_NETNS, 9, 8, 0, 0 },
+	{ "another instance in the last place", 63, HARNESS_NETNS, 9, 0, 8, 0 },
+	{ "only ourselves", 63, HARNESS_NETNS, 9, HARNESS_INSTANCE, 0, VARP_DROP_NOT_JOINED },
+	{ "another one in another namespace", 63, HARNESS_NETNS + 1, 9, 8, 0, VARP_DROP_NOT_JOINED },
+	{ "another one in another supernet", 63, HARNESS_NETNS, 8, 8, 0, VARP_DROP_NOT_JOINED },
+	{ "joined by both, not our vaddr", 89, HARNESS_NETNS, 1, HARNESS_INSTANCE, 8, 0 },
+	{ "joined by us, not our vaddr", 89, HARNESS_NETNS, 1, HARNESS_INSTANCE, 0, VARP_DROP_NOT_LOCAL },
+};
+
+static void test_decap_of_another_instance_is_passed_on(void **state)
+{
+	struct frame inner = frame_inner("10.1.0.2", "10.1.0.1", 0, 20);
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(instance_rows); i++) {
+		struct run r = arriving(0, 0, &inner);
+
+		setup(NULL);
+		r.in.b[instance_rows[i].octet] = 9;
+		put_instances(instance_rows[i].netns, instance_rows[i].snid, instance_rows[i].one,
+			      instance_rows[i].other);
+		if (instance_rows[i].drop) {
+			assert_int_equal(decap(&r), TC_ACT_SHOT);
+			assert_stats_are(instance_rows[i].name, 0x1000 + instance_rows[i].drop, 1, -1);
+		} else {
+			assert_int_equal(decap(&r), TC_PASS);
+			assert_stats_are(instance_rows[i].name, COUNTER(FOREIGN_PACKETS), 1, -1);
+		}
+	}
+}
+
+static void test_decap_node_of_ours_wins_over_other_instances(void **state)
+{
+	struct frame inner = frame_inner("10.1.0.2", "10.1.0.1", 0, 20);
+	struct run r = arriving(0, 0, &inner);
+
+	(void)state;
+	put_instances(HARNESS_NETNS, 1, HARNESS_INSTANCE, 8);
+	expect_decap("ours", &r, &inner);
+}
+
 static void test_decap_same_vaddr_in_two_supernets_kept_apart(void **state)
 {
 	static const __u8 mac2[] = { 0x02, 0, 0, 0, 0, 0x22 };
@@ -596,6 +647,8 @@ int main(void)
 		TEST(test_decap_frame_for_another_host_not_touched),
 		TEST(test_decap_marker_key_is_no_node),
 		TEST(test_decap_same_vaddr_in_two_supernets_kept_apart),
+		TEST(test_decap_of_another_instance_is_passed_on),
+		TEST(test_decap_node_of_ours_wins_over_other_instances),
 		TEST(test_decap_options_walked),
 		TEST(test_decap_outer_options_and_extension_headers_removed),
 		TEST(test_decap_padding_ignored),

@@ -95,6 +95,16 @@ must a detach eth9
 is "all is well: no warnings" "$(warnings)" ""
 must a join 0x10 10.1.0.1/24
 check "no server" warned "node 10.1.0.1 of 0x00000000000000000010: no VARP server .*varpd_client_set"
+ns_add far
+must a join 0x12 fd00::1/64 netns "$PREFIX-far"
+node="node fd00::1 of 0x00000000000000000012: its device"
+ns_ip far addr del fd00::1/64 dev sn0
+check "address taken away by hand" warned "$node has not .*\`ip -n $PREFIX-far address add fd00::1/64 dev sn0\`"
+ns_ip far addr add fd00::1/64 dev sn0 nodad
+check "and given back" unwarned "$node"
+ns_ip far link set sn0 down
+check "device down" warned "$node is down: \`ip -n $PREFIX-far link set sn0 up\`"
+must a leave 0x12
 ns_ip a link set eth0 down
 check "underlay down" wait_for 5 warned "underlay eth0 is down, .*\`ip -n $PREFIX-a link set eth0 up\`"
 ns_ip a link set eth0 up

@@ -137,6 +137,48 @@ static void test_held_oldest_goes_by_first_packet(void **state)
 	held_free(held);
 }
 
+static int add_at(struct held *held, struct varp_key k, uint8_t number, uint64_t time_ns)
+{
+	struct record record = { .event = { .key = k, .time_ns = time_ns, .ifindex = 5,
+					    .frame_len = FRAME_LEN, .gso_size = number } };
+
+	return held_add(held, &record.event, time_ns);
+}
+
+static void test_held_drop_before_leaves_younger_ones_waiting_anew(void **state)
+{
+	struct held *held = make(8, 100, 100);
+	struct varp_key k = key(1, 1), other = key(1, 2), oldest;
+	struct held_packet *packets;
+
+	(void)state;
+	assert_int_equal(add_at(held, k, 1, 1000), 0);
+	assert_int_equal(add_at(held, k, 2, 1999), 0);
+	assert_int_equal(add_at(held, other, 9, 1500), 0);
+	assert_int_equal(add_at(held, k, 3, 2000), 0);
+	assert_int_equal(held_drop_before(held, &k, 2000, 7000), 2);
+	assert_int_equal(held_bytes(held), 2 * COST);
+	/* It went behind the other one, whose turn it is now. */
+	assert_true(held_oldest(held, 7000, &oldest));
+	assert_memory_equal(&oldest, &other, sizeof(other));
+	assert_int_equal(held_drop_before(held, &other, 7000, 7000), 1);
+	assert_false(held_any(held, &other));
+	assert_false(held_oldest(held, 7000, &oldest));
+	assert_true(held_oldest(held, 7001, &oldest));
+	assert_memory_equal(&oldest, &k, sizeof(k));
+	/* The queue takes new ones behind what is left. */
+	assert_int_equal(add_at(held, k, 4, 7000), 0);
+	packets = held_take(held, &k);
+	assert_int_equal(packets->gso_size, 3);
+	assert_int_equal(packets->time_ns, 2000);
+	assert_int_equal(packets->next->gso_size, 4);
+	assert_null(packets->next->next);
+	held_packets_free(packets);
+	assert_int_equal(held_drop_before(held, &k, 9000, 9000), 0);
+	assert_int_equal(held_bytes(held), 0);
+	held_free(held);
+}
+
 static void test_held_drop_device_takes_only_its_packets(void **state)
 {
 	struct held *held = make(8, 100, 100);
@@ -191,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_held_add_bound_of_one_supernet_leaves_others_alone),
 		cmocka_unit_test(test_held_add_bound_of_all_supernets_holds),
 		cmocka_unit_test(test_held_oldest_goes_by_first_packet),
+		cmocka_unit_test(test_held_drop_before_leaves_younger_ones_waiting_anew),
 		cmocka_unit_test(test_held_drop_device_takes_only_its_packets),
 		cmocka_unit_test(test_held_many_destinations_leave_nothing_charged),
 	};
