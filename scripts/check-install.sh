@@ -51,7 +51,7 @@ exported() { # symbols of the shared library that are no part of the public inte
 		grep -vxF -f <(grep -ohE '\b(varp(db)?_[a-z0-9_]+)\(' include/varp/varp.h | tr -d '('))
 	[ -z "$alien" ] || { echo "$alien"; return 1; }
 }
-no_placeholder() { ! grep -rlE '@[A-Z_]+@' "$root"; }
+no_placeholder() { ! grep -rlIE '@[A-Z_]+@' "$root"; }
 only_config() { [ "$(files)" = etc/varp/varpd.conf ] || { files; return 1; }; }
 
 make_() { env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory B="$B" DESTDIR="$root" PREFIX=/usr "$@"; }

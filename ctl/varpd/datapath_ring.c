@@ -34,6 +34,7 @@ struct dp_ring {
 	unsigned int budget;		/* records left in this turn */
 	uint64_t until_ns;		/* a record that is newer ends this turn; zero: none does */
 	bool consuming;
+	bool more;			/* the last turn ended before the records did */
 	struct miss *misses;		/* a queue: first is the next to report */
 	unsigned int first, count, room;
 };
@@ -157,21 +158,36 @@ static int on_record(void *ctx, void *data, size_t size)
 	return ring->budget ? 0 : -ECANCELED;
 }
 
+/*
+ * The kernel tells of a record only if all before it were consumed by then. So whoever stops before
+ * the end has to come back unbidden; and between saying how far it is and looking for the end there
+ * must be a barrier, which libbpf's loop has not: hence the second look.
+ */
 static void consume(struct dp_ring *ring, unsigned int budget, uint64_t until_ns)
 {
-	if (ring->consuming || MISSES_MAX - ring->count < budget)
+	int got;
+
+	if (ring->consuming)
 		return;
+	if (MISSES_MAX - ring->count < budget) {
+		ring->more = true;
+		return;
+	}
 	ring->consuming = true;
 	ring->budget = budget;
 	ring->until_ns = until_ns;
-	ring_buffer__consume(ring->buffer);
+	do {
+		got = ring_buffer__consume(ring->buffer);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	} while (got > 0);
+	ring->more = got < 0;
 	ring->consuming = false;
 }
 
 /* In a turn of their own: the engine is at work now, or the descriptor will not be readable. */
 static void report_later(struct dp_ring *ring)
 {
-	if (ring->count)
+	if (ring->count || ring->more)
 		event_active(ring->readable, EV_READ, 0);
 }
 

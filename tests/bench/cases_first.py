@@ -4,7 +4,7 @@ import signal
 import statistics
 import time
 
-from cases_traffic import no_loss, overruns, prepare
+from cases_traffic import lost_on_the_way, no_loss, overruns, prepare
 from lab import RAW, SERVER, SUPERNET, BenchError, values
 from model import Case, Goal, Metric
 from peers import PEERS
@@ -59,7 +59,7 @@ def kill_under_load(lab, peer, settings):
         raise BenchError("the stream broke off")
     lost, sent = line[-1].split("(")[0].split()[-1].split("/")
     overrun = overruns(lab, "b") - overrun
-    return {"lost": int(lost) - overrun, "overrun": overrun, "sent": int(sent)}
+    return {"lost": lost_on_the_way(int(lost), overrun), "overrun": overrun, "sent": int(sent)}
 
 
 def scan_prepare(lab, _settings):

@@ -13,6 +13,7 @@ second() {
 	mkdir -p "$TMP/state-${1}2"
 	"$VARPD" -i "$PREFIX-${1}2" --netns "$PREFIX-$1" --state-dir "$TMP/state-${1}2" --insecure --varp-port 2600 \
 		--grp-mgr-listen 127.0.0.1:2602 --grp-clt-listen 127.0.0.1:2603 >>"$TMP/varpd-${1}2.log" 2>&1 </dev/null &
+	# shellcheck disable=SC2034
 	VARPD_PID[${1}2]=$!
 	wait_for 15 varpd_ready "${1}2" || bail "second varpd of host $1 did not start: $(tail -n 3 "$TMP/varpd-${1}2.log")"
 }
@@ -38,7 +39,7 @@ must b2 join 0x20 10.1.0.2/24 netns "$PREFIX-b-two"
 
 drops() { stat_of "$1" '[.drops | to_entries[] | select(.key == "not_joined" or .key == "not_local") | .value] | add'; }
 joined() { bpftool -j map dump pinned /sys/fs/bpf/varp/shared-v1/joined | jq length; }
-mine() { ls -d /sys/fs/bpf/varp/* 2>/dev/null | grep -vc "/shared-v"; }
+others() { find /sys/fs/bpf/varp -mindepth 1 -maxdepth 1 ! -name "shared-v*" 2>/dev/null | wc -l; }
 
 is "first instance: five pings are answered" "$(pinged a 10.1.0.2 -c 5 -i 0.1)" 5
 is "second instance: five pings are answered" "$(pinged a-two 10.1.0.2 -c 5 -i 0.1)" 5
@@ -97,7 +98,7 @@ for host in a b a2 b2; do
 	varpd_stop $host TERM
 done
 is "no instance is left behind" "$(find /sys/fs/bpf/varp -maxdepth 1 -name "$PREFIX*")" ""
-if [ "$(mine)" -eq 0 ]; then
+if [ "$(others)" -eq 0 ]; then
 	is "the last one takes the shared map along" "$(ls -d /sys/fs/bpf/varp 2>/dev/null)" ""
 else
 	skip "the last one takes the shared map along" "other instances of varpd are on this machine"
