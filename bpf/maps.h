@@ -3,8 +3,8 @@
  * The maps, and the read-only settings that varpd writes before it loads the object. Keys, values and who writes
  * them are described in <varp/abi.h>; here are only names, kinds and sizes.
  *
- * varpd pins every map. It may resize varp_cache, varp_pending and varp_events before loading, and sets the size of
- * varp_scratch to the number of possible CPUs.
+ * varpd pins every map but varp_scratch; varp_joined is one for all instances. It may resize varp_cache, varp_pending
+ * and varp_events before loading, and sets the size of varp_scratch to the number of possible CPUs.
  */
 #ifndef VARP_BPF_MAPS_H
 #define VARP_BPF_MAPS_H

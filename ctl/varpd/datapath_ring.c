@@ -31,6 +31,7 @@ struct dp_ring {
 	struct datapath *dp;
 	struct ring_buffer *buffer;
 	struct event *readable;
+	struct event *later;		/* the same without the descriptor's word */
 	unsigned int budget;		/* records left in this turn */
 	uint64_t until_ns;		/* a record that is newer ends this turn; zero: none does */
 	bool consuming;
@@ -184,11 +185,16 @@ static void consume(struct dp_ring *ring, unsigned int budget, uint64_t until_ns
 	ring->consuming = false;
 }
 
-/* In a turn of their own: the engine is at work now, or the descriptor will not be readable. */
+/*
+ * In a turn of their own: the engine is at work now, or the descriptor will not be readable. By a
+ * timer, since an event that activates itself would keep all others waiting.
+ */
 static void report_later(struct dp_ring *ring)
 {
+	const struct timeval now = { 0 };
+
 	if (ring->count || ring->more)
-		event_active(ring->readable, EV_READ, 0);
+		event_add(ring->later, &now);
 }
 
 /* Misses among the records are others' or too late. */
@@ -240,7 +246,6 @@ static void report_misses(struct dp_ring *ring)
 	report_later(ring);
 }
 
-/* What is left after a turn keeps the descriptor readable. */
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
 {
 	struct dp_ring *ring = ctx;
@@ -269,7 +274,8 @@ int dp_ring_open(struct datapath *dp, struct varpd_error *error)
 	}
 	ring->readable = event_new(dp->base, ring_buffer__epoll_fd(ring->buffer),
 				   EV_READ | EV_PERSIST, on_readable, ring);
-	if (!ring->readable || event_add(ring->readable, NULL))
+	ring->later = evtimer_new(dp->base, on_readable, ring);
+	if (!ring->readable || !ring->later || event_add(ring->readable, NULL))
 		goto fail;
 	return 0;
 
@@ -286,6 +292,8 @@ void dp_ring_close(struct datapath *dp)
 		return;
 	if (ring->readable)
 		event_free(ring->readable);
+	if (ring->later)
+		event_free(ring->later);
 	ring_buffer__free(ring->buffer);
 	free(ring->misses);
 	free(ring);

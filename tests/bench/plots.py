@@ -11,8 +11,9 @@ LINES = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00")
 # label, case, metric
 RATIO_BARS = (
     ("TCP,\\nsuper-packets", "tcp_super", "gbps"),
-    ("TCP, MTU-size\\nframes", "tcp_mtu", "gbps"),
-    ("TCP, MTU-size,\\n16 flows", "tcp_mtu_16", "gbps"),
+    ("TCP, MTU-\\nsize frames", "tcp_mtu", "gbps"),
+    ("TCP, MTU-\\nsize, steered", "tcp_mtu_steered", "gbps"),
+    ("TCP, MTU-\\nsize, 16 flows", "tcp_mtu_16", "gbps"),
     ("TCP, as on\\na wire", "tcp_wire", "gbps"),
     ("UDP 64 B,\\npackets/s", "udp_64", "kpps"),
     ("UDP 1400 B,\\npackets/s", "udp_1400", "kpps"),
@@ -61,7 +62,7 @@ def ratios(doc, path):
     plots = ", ".join(f"$data using {i + 2}:xtic(1) title '{p}' lc rgb '{COLOURS[p]}', "
                       f"'' using ($0{(i - (len(peers) - 1) / 2) / (len(peers) + 1):+.3f}):{i + 2}:(sprintf('%.2f', ${i + 2})) "
                       "with labels offset 0,0.6 font 'sans,11' notitle" for i, p in enumerate(peers))
-    draw(path, head(path, "Speed as a share of the bare underlay (more is better)") + f"""
+    draw(path, head(path, "Speed as a share of the bare underlay (more is better)", width=1120) + f"""
 set style data histograms
 set style histogram clustered gap 1
 set style fill solid 0.9 border lc rgb '#444444'
@@ -112,16 +113,16 @@ def first(doc, path):
             rows.append((label, found["median"], p99, COLOURS[peer]))
     if not rows:
         return False
+    top = 2.2 * max(median for _, median, _, _ in rows)    # one late packet in a hundred would flatten all bars
     data = "".join(f'"{label}" {median:.2f} {max(p99, median):.2f} {int(colour[1:], 16)}\n' for label, median, p99, colour in rows)
-    draw(path, head(path, "First packet and warm round trip (bar: median, whisker: 99th percentile)") + """
+    draw(path, head(path, "First packet and warm round trip (bar: median, whisker: 99th percentile, also beyond the frame)") + f"set yrange [0:{top:.0f}]" + """
 set boxwidth 0.6
 set style fill solid 0.9 border lc rgb '#444444'
 set ylabel 'us'
-set yrange [0:*]
 set bmargin 4
 unset key
 plot $data using 0:2:4:xtic(1) with boxes lc rgb variable, \
-     '' using 0:2:2:3 with yerrorbars lc rgb '#222222' lw 1.5 pt -1, \
+     '' using 0:2:(0):($3-$2) with vectors nohead lc rgb '#222222' lw 1.5, \
      '' using ($0+0.1):2:(sprintf('%.0f', $2)) with labels left offset 0.4,0.6 font 'sans,11'
 """, data)
     return True

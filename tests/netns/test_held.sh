@@ -38,7 +38,7 @@ time.sleep(0.3)
 os.kill(pid, signal.SIGSTOP)
 try:
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    for i in range(400):
+    for i in range(3000):
         out.sendto(b"x", ("10.9.%d.%d" % (i // 250, i % 250), 9))
     for i in range(5):
         out.sendto(struct.pack("=Q", i) + bytes(56), ("10.0.0.2", 7000))
