@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A client that only asks: how many VARP_REQUESTs a server answers per second, and when it answers again after a restart. Keeps a window of
- * requests open, for vaddrs in random order, and counts what comes back.
+ * A client that only asks: how many VARP_REQUESTs a server answers per second, and when it answers
+ * again after a restart. Keeps a window of requests open, for vaddrs in random order, and counts
+ * what comes back.
  *
  *   ask rate ADDR PORT SNID BASE COUNT WINDOW SECONDS	prints answers, other, lost, seconds
- *   ask until ADDR PORT SNID VADDR SECONDS		asks each 0.5 ms; prints when (CLOCK_MONOTONIC) the first REPLY came
+ *   ask until ADDR PORT SNID VADDR SECONDS		asks each 0.5 ms; prints when the first REPLY came
+ *							(CLOCK_MONOTONIC, seconds)
  *
  * Called by tests/bench/cases_control.py.
  */
@@ -15,8 +17,8 @@
 #include "bench.h"
 #include "msg.h"
 
-#define BATCH		64
-#define STALL_MS	200	/* nothing comes for so long: what is open counts as lost */
+#define BATCH	 64
+#define STALL_MS 200 /* nothing comes for so long: what is open counts as lost */
 
 struct batch {
 	struct mmsghdr headers[BATCH];
@@ -36,14 +38,14 @@ struct ask {
 static void batch_init(struct batch *b)
 {
 	for (int i = 0; i < BATCH; i++) {
-		b->iov[i] = (struct iovec){ b->data[i], VARP_MSG_LEN };
-		b->headers[i].msg_hdr = (struct msghdr){ .msg_iov = &b->iov[i], .msg_iovlen = 1 };
+		b->iov[i] = (struct iovec){b->data[i], VARP_MSG_LEN};
+		b->headers[i].msg_hdr = (struct msghdr){.msg_iov = &b->iov[i], .msg_iovlen = 1};
 	}
 }
 
 static void ask_open(struct ask *ask, char **argv)
 {
-	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(number(argv[1])) };
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(number(argv[1]))};
 	int size = 4 * 1024 * 1024;
 
 	ask->fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -51,7 +53,8 @@ static void ask_open(struct ask *ask, char **argv)
 	if (inet_pton(AF_INET, argv[0], &name.sin_addr) != 1 ||
 	    connect(ask->fd, (struct sockaddr *)&name, sizeof(name)))
 		die("cannot talk to %s: %s", argv[0], strerror(errno));
-	ask->request = (struct varp_msg){ .type = VARP_MSG_REQUEST, .prefix_len = 128, .snid = snid_arg(argv[2]) };
+	ask->request = (struct varp_msg){
+		.type = VARP_MSG_REQUEST, .prefix_len = 128, .snid = snid_arg(argv[2])};
 	ask->base = addr_arg(argv[3]);
 	batch_init(&ask->out);
 	batch_init(&ask->in);
@@ -74,7 +77,7 @@ static void send_batch(struct ask *ask, unsigned int count)
 /* Whatever has arrived; waits if nothing has. */
 static void receive(struct ask *ask)
 {
-	struct pollfd readable = { .fd = ask->fd, .events = POLLIN };
+	struct pollfd readable = {.fd = ask->fd, .events = POLLIN};
 	int count = recvmmsg(ask->fd, ask->in.headers, BATCH, MSG_DONTWAIT, NULL);
 
 	if (count <= 0) {
@@ -103,8 +106,9 @@ static void rate(struct ask *ask, uint64_t window, uint64_t seconds)
 		else
 			receive(ask);
 	}
-	printf("answers %llu\nother %llu\nlost %llu\nseconds %.6f\n", (unsigned long long)ask->answers,
-	       (unsigned long long)ask->other, (unsigned long long)ask->lost, (now_ns() - start) / 1e9);
+	printf("answers %llu\nother %llu\nlost %llu\nseconds %.6f\n",
+	       (unsigned long long)ask->answers, (unsigned long long)ask->other,
+	       (unsigned long long)ask->lost, (now_ns() - start) / 1e9);
 }
 
 static int until(struct ask *ask, uint64_t seconds)
@@ -115,7 +119,8 @@ static int until(struct ask *ask, uint64_t seconds)
 	while (now_ns() < end) {
 		send_batch(ask, 1);
 		usleep(500);
-		if (recv(ask->fd, data, sizeof(data), MSG_DONTWAIT) > 0 && data[1] == VARP_MSG_REPLY) {
+		if (recv(ask->fd, data, sizeof(data), MSG_DONTWAIT) > 0 &&
+		    data[1] == VARP_MSG_REPLY) {
 			printf("when %.6f\n", now_ns() / 1e9);
 			return 0;
 		}
@@ -140,5 +145,6 @@ int main(int argc, char **argv)
 		ask->count = 1;
 		return until(ask, number(argv[6]));
 	}
-	die("usage: ask rate ADDR PORT SNID BASE COUNT WINDOW SECONDS | until ADDR PORT SNID VADDR SECONDS");
+	die("usage: ask rate ADDR PORT SNID BASE COUNT WINDOW SECONDS | until ADDR PORT SNID VADDR "
+	    "SECONDS");
 }

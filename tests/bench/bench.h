@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the benchmark's helper programs share: the clock, numbers from the command line, rows of vaddrs, and filling a
- * cache. A helper measures one thing that no common tool measures and prints `name value` lines for tests/bench/run.
+ * What the benchmark's helper programs share: the clock, numbers from the command line, rows of
+ * vaddrs, and filling a cache. A helper measures one thing that no common tool measures and prints
+ * `name value` lines for tests/bench/run.
  */
 #ifndef VARP_BENCH_H
 #define VARP_BENCH_H
@@ -20,7 +21,7 @@
 
 #include "addr.h"
 
-#define NSEC_PER_SEC	1000000000ull
+#define NSEC_PER_SEC 1000000000ull
 
 static inline uint64_t clock_ns(clockid_t clock)
 {
@@ -35,8 +36,7 @@ static inline uint64_t now_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-__attribute__((noreturn, format(printf, 1, 2)))
-static inline void die(const char *format, ...)
+__attribute__((noreturn, format(printf, 1, 2))) static inline void die(const char *format, ...)
 {
 	va_list args;
 
@@ -84,7 +84,7 @@ static inline struct varp_addr vaddr_at(const struct varp_addr *base, uint32_t i
 	return addr;
 }
 
-/* Different in each run and the same sequence within one: which entry comes next is nobody's guess. */
+/* The same sequence in every run, and no pattern that a processor could foresee. */
 static inline uint32_t random_u32(void)
 {
 	static uint64_t state = 0x9e3779b97f4a7c15ull;
@@ -95,11 +95,12 @@ static inline uint32_t random_u32(void)
 	return state >> 32;
 }
 
-#define FILL_BATCH	4096
+#define FILL_BATCH 4096
 
-/* Writes mappings of base + from ... base + to - 1 to a cache, as varpd would after an answer with a ttl of 18 hours. */
-static inline void cache_fill(int fd, const struct varp_snid *snid, const struct varp_addr *base, uint32_t from,
-			      uint32_t to, const struct varp_addr *raddr)
+/* Writes mappings of base + from ... base + to - 1 to a cache, as varpd would after an answer with
+ * a ttl of 18 hours. */
+static inline void cache_fill(int fd, const struct varp_snid *snid, const struct varp_addr *base,
+			      uint32_t from, uint32_t to, const struct varp_addr *raddr)
 {
 	static struct varp_mapping values[FILL_BATCH];
 	static struct varp_key keys[FILL_BATCH];
@@ -113,8 +114,9 @@ static inline void cache_fill(int fd, const struct varp_snid *snid, const struct
 			struct varp_addr vaddr = vaddr_at(base, from + i);
 
 			keys[i] = varp_key_make(snid, &vaddr);
-			values[i] = (struct varp_mapping){ .raddr = *raddr, .deadline_ns = deadline_ns,
-							   .ttl_s = VARPDB_TTL_MAX };
+			values[i] = (struct varp_mapping){.raddr = *raddr,
+							  .deadline_ns = deadline_ns,
+							  .ttl_s = VARPDB_TTL_MAX};
 		}
 		if (bpf_map_update_batch(fd, keys, values, &count, &opts))
 			die("cannot fill the cache: %s", strerror(errno));

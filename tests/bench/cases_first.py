@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Cases of the first packet and of what must not be lost: an unknown vaddr against the warm round trip and against ARP, varpd killed under load, a scan."""
+"""Cases of the first packet and of what must not be lost: an unknown vaddr against the warm round trip and against ARP,
+varpd killed under load, a scan."""
 import signal
 import statistics
 import time

@@ -30,7 +30,8 @@ def metrics(entries):
     for kind, what in KINDS.items():
         rows += [Metric(f"{kind}_{n}", f"{what}; {n:,} entries", "ns", more=False) for n in entries]
         if kind != "decap":
-            rows.append(Metric(f"{kind}_{GROWTH}", f"{what}; {entries[-1]:,} against {entries[0]:,}", "x", more=False, goals=(Goal(1.5, least=False),)))
+            rows.append(Metric(f"{kind}_{GROWTH}", f"{what}; {entries[-1]:,} against {entries[0]:,}", "x", more=False,
+                               goals=(Goal(1.5, least=False),)))
     return tuple(rows)
 
 

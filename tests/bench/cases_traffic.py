@@ -124,7 +124,8 @@ def rr_metrics():
 
 
 CASES = (
-    Case("tcp_super", "TCP, super-packets pass whole", tcp("super"), tcp_metrics(Goal(0.95, "bare"), Goal(1.05, "vxlan")), ALL, check=whole),
+    Case("tcp_super", "TCP, super-packets pass whole", tcp("super"),
+         tcp_metrics(Goal(0.95, "bare"), Goal(1.05, "vxlan")), ALL, check=whole),
     Case("tcp_super_steered", "the same, each host's packets on its own processor", tcp("super", steered=True),
          tcp_metrics(Goal(0.95, "bare"), Goal(1.05, "vxlan")), ALL, check=whole),
     Case("tcp_super_16", "TCP, super-packets, 16 flows", tcp("super", 16), tcp_metrics(), ALL, check=whole),
@@ -133,12 +134,14 @@ CASES = (
     Case("tcp_mtu_steered", "the same, each host's packets on its own processor", tcp("mtu", steered=True),
          tcp_metrics(Goal(1.0, "vxlan"), Goal(0.9, "bare")), ALL, check=mtu_sized),
     Case("tcp_mtu_16", "TCP, MTU-size frames, 16 flows", tcp("mtu", 16), tcp_metrics(), ALL, check=mtu_sized),
-    Case("tcp_wire", "TCP, MTU-size frames with complete checksums, steered, as on a real wire", tcp("wire", steered=True), tcp_metrics(), ALL, check=mtu_sized),
+    Case("tcp_wire", "TCP, MTU-size frames with complete checksums, steered, as on a real wire", tcp("wire", steered=True),
+         tcp_metrics(), ALL, check=mtu_sized),
     Case("udp_64", "UDP 64 B, as fast as it goes", udp(64), udp_metrics(Goal(0.85, "bare"), Goal(1.35, "vxlan")), ALL),
     Case("udp_1400", "UDP 1400 B, as fast as it goes", udp(1400), udp_metrics(), ALL),
-    Case("udp_paced", "UDP 100 B, 25 kpps", udp_paced, (Metric("lost", "lost on the way", "packets", more=False, goals=(Goal(0, least=False),)),
-                                                        Metric("overrun", "lost in the receiver's buffer", "packets", more=False),
-                                                        Metric("cpu", "processor time", "us/packet", more=False)), ALL, check=no_loss),
+    Case("udp_paced", "UDP 100 B, 25 kpps", udp_paced,
+         (Metric("lost", "lost on the way", "packets", more=False, goals=(Goal(0, least=False),)),
+          Metric("overrun", "lost in the receiver's buffer", "packets", more=False),
+          Metric("cpu", "processor time", "us/packet", more=False)), ALL, check=no_loss),
     Case("tcp_rr", "TCP request/response, both ends on one core", round_trip("tcp"), rr_metrics(), ALL),
     Case("udp_rr", "UDP request/response, both ends on one core", round_trip("udp"), rr_metrics(), ALL),
 )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Fills a running varpd's cache through its pinned map, as if it had resolved many vaddrs: for what a full cache costs at a restart.
+ * Fills a running varpd's cache through its pinned map, as if it had resolved many vaddrs: for what
+ * a full cache costs at a restart.
  *
  *   fill PINS SNID BASE COUNT RADDR
  *

@@ -103,6 +103,9 @@ class Lab:
         return self
 
     def __exit__(self, *exception):
+        # A second signal must not end the cleaning up half-way.
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sig, signal.SIG_IGN)
         for process in self.processes:
             process.kill()
         for name in self.namespaces:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Plots of a run's JSON as SVG, by gnuplot. Colours are Okabe and Ito's, which the colour-blind can tell apart; lines differ in point shape besides."""
+"""Plots of a run's JSON as SVG, by gnuplot. Colours are Okabe and Ito's, which the colour-blind can tell apart; lines
+differ in point shape besides."""
 import os
 import subprocess
 
@@ -115,7 +116,8 @@ def first(doc, path):
         return False
     top = 2.2 * max(median for _, median, _, _ in rows)    # one late packet in a hundred would flatten all bars
     data = "".join(f'"{label}" {median:.2f} {max(p99, median):.2f} {int(colour[1:], 16)}\n' for label, median, p99, colour in rows)
-    draw(path, head(path, "First packet and warm round trip (bar: median, whisker: 99th percentile, also beyond the frame)") + f"set yrange [0:{top:.0f}]" + """
+    title = "First packet and warm round trip (bar: median, whisker: 99th percentile, also beyond the frame)"
+    draw(path, head(path, title) + f"set yrange [0:{top:.0f}]" + """
 set boxwidth 0.6
 set style fill solid 0.9 border lc rgb '#444444'
 set ylabel 'us'

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What one run of varp_encap and varp_decap costs, and one lookup, with 1,000 to 1,000,000 entries in a cache of one size. Each run has a packet of its own
- * (a program changes its packet), so each is a system call, timed by the kernel inside; the clock's own share is measured with a program that does
- * nothing and taken off. "hot": 64 destinations among all entries; "cold": any entry, in random order.
+ * What one run of varp_encap and varp_decap costs, and one lookup, with 1,000 to 1,000,000 entries
+ * in a cache of one size. Each run has a packet of its own (a program changes its packet), so each
+ * is a system call, timed by the kernel inside; the clock's own share is measured with a program
+ * that does nothing and taken off. "hot": 64 destinations among all entries; "cold": any entry, in
+ * random order.
  *
  *   progs OBJECT RUNS [ENTRIES...]	OBJECT: build/gen/varp.bpf.o; prints `WHAT ENTRIES NS` lines
  *
@@ -16,11 +18,11 @@
 
 #include "bench.h"
 
-#define CACHE_MAX	1310720
-#define HOT		64
-#define LO		1
-#define PAYLOAD		64
-#define LOOKUPS		1000000
+#define CACHE_MAX 1310720
+#define HOT	  64
+#define LO	  1
+#define PAYLOAD	  64
+#define LOOKUPS	  1000000
 
 struct frame {
 	uint8_t octets[512];
@@ -30,7 +32,7 @@ struct frame {
 static struct bpf_object *object;
 static struct varp_snid snid;
 static struct varp_addr base, here, there;
-static double nothing_ns;	/* what the timing of a program that does nothing shows */
+static double nothing_ns; /* what the timing of a program that does nothing shows */
 
 static int map_fd(const char *name)
 {
@@ -54,7 +56,8 @@ static void load(const char *path)
 	object = bpf_object__open_file(path, NULL);
 	if (!object)
 		die("cannot open %s", path);
-	bpf_object__for_each_map(map, object) {
+	bpf_object__for_each_map(map, object)
+	{
 		if (!strcmp(bpf_map__name(map), "varp_cache"))
 			bpf_map__set_max_entries(map, CACHE_MAX);
 		if (!strcmp(bpf_map__name(map), "varp_scratch"))
@@ -67,8 +70,9 @@ static void load(const char *path)
 /* lo is the node device and the underlay. The first nodes of the row live here, for varp_decap. */
 static void set_up(void)
 {
-	struct varp_dev dev = { .snid = snid, .underlay = LO, .underlay_mtu = 1500, .is_peer = 1, .raddr4 = here };
-	struct varp_supernet supernet = { .snid = snid, .used = 1, .pending_max = 16 };
+	struct varp_dev dev = {
+		.snid = snid, .underlay = LO, .underlay_mtu = 1500, .is_peer = 1, .raddr4 = here};
+	struct varp_supernet supernet = {.snid = snid, .used = 1, .pending_max = 16};
 	uint32_t lo = LO, slot = 0;
 
 	put("varp_devs", &lo, &dev);
@@ -76,7 +80,7 @@ static void set_up(void)
 	for (uint32_t i = 0; i < 1000; i++) {
 		struct varp_addr vaddr = vaddr_at(&base, i);
 		struct varp_key key = varp_key_make(&snid, &vaddr);
-		struct varp_local local = { .peer = LO, .dev = LO, .raddr4 = there };
+		struct varp_local local = {.peer = LO, .dev = LO, .raddr4 = there};
 
 		put("varp_local", &key, &local);
 	}
@@ -103,8 +107,13 @@ static void make_frame(struct frame *f, uint32_t index)
 	memset(f, 0, sizeof(*f));
 	f->len = sizeof(*eth) + sizeof(*ip) + sizeof(*udp) + PAYLOAD;
 	eth->h_proto = htons(ETH_P_IP);
-	*ip = (struct iphdr){ .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP, .saddr = htonl(0x0a010001),
-			      .daddr = vaddr.w[3], .tot_len = htons(f->len - sizeof(*eth)) };
+	*ip = (struct iphdr){.version = 4,
+			     .ihl = 5,
+			     .ttl = 64,
+			     .protocol = IPPROTO_UDP,
+			     .saddr = htonl(0x0a010001),
+			     .daddr = vaddr.w[3],
+			     .tot_len = htons(f->len - sizeof(*eth))};
 	ip->check = ip_checksum(ip);
 	udp->source = htons(40000);
 	udp->dest = htons(9);
@@ -112,11 +121,12 @@ static void make_frame(struct frame *f, uint32_t index)
 }
 
 /* One run; nanoseconds as the kernel measured them. */
-static uint32_t run(int prog, const struct frame *in, struct frame *out, uint32_t repeat, uint32_t *verdict)
+static uint32_t run(int prog, const struct frame *in, struct frame *out, uint32_t repeat,
+		    uint32_t *verdict)
 {
-	struct __sk_buff ctx = { .ifindex = LO };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->octets, .data_size_in = in->len, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = repeat);
+	struct __sk_buff ctx = {.ifindex = LO};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->octets, .data_size_in = in->len,
+		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = repeat);
 
 	if (out) {
 		opts.data_out = out->octets;
@@ -193,7 +203,10 @@ static double decap_ns(uint32_t runs)
 	return result;
 }
 
-#define INSN(c, d, s, o, i) { .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) }
+#define INSN(c, d, s, o, i)                                                         \
+	{                                                                           \
+		.code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) \
+	}
 #define R(n) BPF_REG_##n
 
 static int load_insns(const struct bpf_insn *insns, size_t count)
@@ -205,7 +218,7 @@ static int load_insns(const struct bpf_insn *insns, size_t count)
 	return fd;
 }
 
-/* key.vaddr = base + random % among; with a map, looks it up; returns whether that found nothing. */
+/* key.vaddr = base + random % among; with a map, looks it up; its verdict is 1 if nothing is found. */
 static int lookup_program(int map, uint32_t among)
 {
 	struct varp_key key = varp_key_make(&snid, &base);
@@ -214,18 +227,21 @@ static int lookup_program(int map, uint32_t among)
 
 	memcpy(words, &key, sizeof(key));
 	for (int i = 0; i < 6; i++)
-		insns[n++] = (struct bpf_insn)INSN(BPF_ST | BPF_MEM | BPF_W, R(10), 0, -28 + 4 * i, words[i]);
+		insns[n++] = (struct bpf_insn)INSN(BPF_ST | BPF_MEM | BPF_W, R(10), 0, -28 + 4 * i,
+						   words[i]);
 	insns[n++] = (struct bpf_insn)INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_prandom_u32);
 	insns[n++] = (struct bpf_insn)INSN(BPF_ALU | BPF_MOD | BPF_K, R(0), 0, 0, among);
 	insns[n++] = (struct bpf_insn)INSN(BPF_ALU | BPF_ADD | BPF_K, R(0), 0, 0, ntohl(base.w[3]));
 	insns[n++] = (struct bpf_insn)INSN(BPF_ALU | BPF_END | BPF_TO_BE, R(0), 0, 0, 32);
 	insns[n++] = (struct bpf_insn)INSN(BPF_STX | BPF_MEM | BPF_W, R(10), R(0), -4, 0);
 	if (map >= 0) {
-		insns[n++] = (struct bpf_insn)INSN(BPF_LD | BPF_DW | BPF_IMM, R(1), BPF_PSEUDO_MAP_FD, 0, map);
-		insns[n++] = (struct bpf_insn){ 0 };
+		insns[n++] = (struct bpf_insn)INSN(BPF_LD | BPF_DW | BPF_IMM, R(1),
+						   BPF_PSEUDO_MAP_FD, 0, map);
+		insns[n++] = (struct bpf_insn){0};
 		insns[n++] = (struct bpf_insn)INSN(BPF_ALU64 | BPF_MOV | BPF_X, R(2), R(10), 0, 0);
 		insns[n++] = (struct bpf_insn)INSN(BPF_ALU64 | BPF_ADD | BPF_K, R(2), 0, 0, -28);
-		insns[n++] = (struct bpf_insn)INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem);
+		insns[n++] = (struct bpf_insn)INSN(BPF_JMP | BPF_CALL, 0, 0, 0,
+						   BPF_FUNC_map_lookup_elem);
 		insns[n++] = (struct bpf_insn)INSN(BPF_JMP | BPF_JNE | BPF_K, R(0), 0, 2, 0);
 		insns[n++] = (struct bpf_insn)INSN(BPF_ALU64 | BPF_MOV | BPF_K, R(0), 0, 0, 1);
 		insns[n++] = (struct bpf_insn)INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * First packet against warm round trip: one UDP datagram and its echo, timed each, with a command run before every first one
- * that makes the path forget what it knows. Cold and warm ones are sent after the same pause, so that both find the processors
- * equally asleep.
+ * First packet against warm round trip: one UDP datagram and its echo, timed each, with a command
+ * run before every first one that makes the path forget what it knows. Cold and warm ones are sent
+ * after the same pause, so that both find the processors equally asleep.
  *
  *   rtt serve ADDR PORT				echoes; prints "ready"
- *   rtt ask ADDR PORT SAMPLES PAUSE_MS COMMAND		a line "FIRST_NS WARM_NS" per sample, FIRST_NS -1: no echo within 3 s
+ *   rtt ask ADDR PORT SAMPLES PAUSE_MS COMMAND		a line "FIRST_NS WARM_NS" per sample,
+ * FIRST_NS -1: no echo within 3 s
  *
  * Called by tests/bench/cases_first.py; knows nothing of VARP.
  */
@@ -15,12 +16,12 @@
 
 #include "bench.h"
 
-#define WARM		5	/* round trips of which the median counts */
-#define PATIENCE_MS	3000
+#define WARM	    5 /* round trips of which the median counts */
+#define PATIENCE_MS 3000
 
 static int open_socket(const char *addr, const char *port, bool server)
 {
-	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(number(port)) };
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(number(port))};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	if (inet_pton(AF_INET, addr, &name.sin_addr) != 1)
@@ -48,7 +49,7 @@ static void serve(int fd)
 static int64_t round_trip(int fd)
 {
 	static uint64_t number;
-	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
 	uint64_t start = now_ns(), data = ++number;
 
 	if (send(fd, &data, sizeof(data), 0) != sizeof(data))

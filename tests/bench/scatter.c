@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One datagram to each of many vaddrs. With a window, never more of them wait for an answer than that: how fast misses are resolved. Without, a
- * scan. What became of them is read from the pinned counters, so that watching costs no processor time worth mentioning.
+ * One datagram to each of many vaddrs. With a window, never more of them wait for an answer than
+ *that: how fast misses are resolved. Without, a scan. What became of them is read from the pinned
+ *counters, so that watching costs no processor time worth mentioning.
  *
  *   scatter PINS BASE COUNT WINDOW SECONDS	PINS: /sys/fs/bpf/varp/INSTANCE/vN; WINDOW 0: none
  *						prints sent, resolved, lost, seconds
@@ -13,9 +14,9 @@
 
 #include "bench.h"
 
-#define PORT		9	/* discard */
-#define BATCH		32
-#define STALL_NS	(10 * NSEC_PER_SEC)
+#define PORT	 9 /* discard */
+#define BATCH	 32
+#define STALL_NS (10 * NSEC_PER_SEC)
 
 struct counters {
 	int fd;
@@ -52,7 +53,8 @@ static void counters_open(struct counters *c, const char *pins)
 static void send_to(int fd, const struct varp_addr *base, uint32_t index)
 {
 	struct varp_addr vaddr = vaddr_at(base, index);
-	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = vaddr.w[3] };
+	struct sockaddr_in name = {
+		.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = vaddr.w[3]};
 	char data[8] = "varp";
 
 	sendto(fd, data, sizeof(data), 0, (struct sockaddr *)&name, sizeof(name));
@@ -61,7 +63,7 @@ static void send_to(int fd, const struct varp_addr *base, uint32_t index)
 int main(int argc, char **argv)
 {
 	uint64_t count, window, sent = 0, done = 0, lost = 0, start, end, last, stalled;
-	struct counters counters = { 0 };
+	struct counters counters = {0};
 	struct varp_addr base;
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), size = 64 * 1024 * 1024;
 
@@ -77,7 +79,8 @@ int main(int argc, char **argv)
 	while (done + lost < count && now_ns() < end) {
 		uint64_t before = done;
 
-		for (int i = 0; i < BATCH && sent < count && (!window || sent - done - lost < window); i++)
+		for (int i = 0;
+		     i < BATCH && sent < count && (!window || sent - done - lost < window); i++)
 			send_to(fd, &base, sent++);
 		if (!window && sent == count)
 			break;
@@ -89,7 +92,8 @@ int main(int argc, char **argv)
 			stalled = now_ns();
 		}
 	}
-	printf("sent %llu\nresolved %llu\nlost %llu\nseconds %.6f\n", (unsigned long long)sent, (unsigned long long)done,
-	       (unsigned long long)lost, ((window ? last : now_ns()) - start) / 1e9);
+	printf("sent %llu\nresolved %llu\nlost %llu\nseconds %.6f\n", (unsigned long long)sent,
+	       (unsigned long long)done, (unsigned long long)lost,
+	       ((window ? last : now_ns()) - start) / 1e9);
 	return 0;
 }
