@@ -183,3 +183,26 @@ bool varp_addr_is_unicast(const struct varp_addr *addr)
 		return !varp_addr_is_zero(addr) && addr->b[0] != 0xff;
 	return memcmp(v4, any4, 4) && memcmp(v4, broadcast4, 4) && (v4[0] & 0xf0) != 0xe0;
 }
+
+bool varp_addr_is_host(const struct varp_addr *addr, unsigned int plen)
+{
+	const uint8_t *v4 = addr->b + sizeof(v4_prefix);
+	uint32_t value = (uint32_t)v4[0] << 24 | v4[1] << 16 | v4[2] << 8 | v4[3], mask;
+
+	if (!plen || !varp_addr_is_v4(addr) || plen >= 31)
+		return plen;
+	mask = UINT32_MAX >> plen;
+	return (value & mask) && (value & mask) != mask;
+}
+
+bool varp_ifname_is_valid(const char *name)
+{
+	size_t len = strnlen(name, VARP_IFNAME_LEN);
+
+	for (size_t i = 0; i < len; i++) {
+		if ((uint8_t)name[i] < ' ' || name[i] == '\x7f')
+			return false;
+	}
+	return len && len < VARP_IFNAME_LEN && !strpbrk(name, "/:% ") &&
+	       strcmp(name, ".") && strcmp(name, "..");
+}

@@ -42,6 +42,14 @@ bool varp_addr_is_zero(const struct varp_addr *addr);		/* 16 zero octets */
 bool varp_addr_is_unicast(const struct varp_addr *addr);
 bool varp_addr_is_loopback(const struct varp_addr *addr);	/* 127.0.0.0/8 or ::1 */
 
+/*
+ * May be a host of the network that its first plen bits name (plen in its own family): there is a
+ * network, and in IPv4 this is neither its own nor its broadcast address.
+ */
+bool varp_addr_is_host(const struct varp_addr *addr, unsigned int plen);
+/* What the kernel takes as an interface's name, as it stands: no '%', which would be a pattern. */
+bool varp_ifname_is_valid(const char *name);
+
 static inline bool varp_addr_equal(const struct varp_addr *a, const struct varp_addr *b)
 {
 	return !memcmp(a, b, sizeof(*a));

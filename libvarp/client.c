@@ -42,6 +42,8 @@ int varp_engine_client_set(struct varp_engine *engine, uint64_t now_ns,
 		return 0;
 	client->has_server = true;
 	client->server = *server;
+	client->health = VARP_SERVER_WELL;
+	client->answered_ns = now_ns;
 	if (!varp_table_serves(engine->table, snid, NULL))
 		follow_server(engine, now_ns, client);
 	return 0;
@@ -90,6 +92,17 @@ void varp_engine_each_client(const struct varp_engine *engine,
 			return;
 }
 
+enum varp_server_health varp_engine_client_health(const struct varp_engine *engine,
+						  const struct varp_snid *snid, uint64_t *since_ns)
+{
+	const struct varp_client *client = varp_client_find(engine, snid);
+
+	if (!client || !client->has_server)
+		return VARP_SERVER_WELL;
+	*since_ns = client->silent_ns;
+	return client->health;
+}
+
 /* --- Misses --- */
 
 /* A miss while a negative answer is cached: whoever asks has not seen it. */
@@ -111,8 +124,8 @@ static bool can_ask(struct varp_engine *engine, uint64_t now_ns, const struct va
 
 	if (!varp_auth_have(engine->config.insecure, snid)) {
 		varp_engine_log(engine, now_ns, VARP_LOG_NO_CREDENTIALS,
-				"no credentials for supernet %s: give this host some, or run varpd "
-				"with --insecure",
+				"no credentials for supernet %s: set `insecure = yes` in "
+				"/etc/varp/varpd.conf or start varpd with --insecure",
 				varp_snid_format(snid, text));
 		return false;
 	}
@@ -278,6 +291,9 @@ void varp_client_answer(struct varp_engine *engine, uint64_t now_ns, const struc
 		varp_engine_drop(engine, reason);
 		return;
 	}
+	lookup->client->answered_ns = now_ns;
+	lookup->client->health = msg->type == VARP_MSG_NAK_NOAUTHORITY ? VARP_SERVER_NOAUTHORITY
+								       : VARP_SERVER_WELL;
 	if (msg->type == VARP_MSG_REPLY) {
 		engine->stats.replies_received++;
 		varp_lookup_resolved(engine, now_ns, &key, &best_raddr(msg)->addr, msg->ttl_s,

@@ -124,6 +124,18 @@ void varp_engine_each_client(const struct varp_engine *engine,
 			     bool (*visit)(const struct varp_snid *snid,
 					   const struct varp_addr *server, void *ctx), void *ctx);
 
+/* What became of the last requests to a supernet's server. */
+enum varp_server_health {
+	VARP_SERVER_WELL,		/* it answered, or has not been asked */
+	VARP_SERVER_SILENT,		/* a whole window of requests, and nothing since */
+	VARP_SERVER_NOAUTHORITY,	/* it said that it does not serve the supernet */
+};
+
+/* *since_ns: SILENT: from when on nothing was answered. */
+enum varp_server_health varp_engine_client_health(const struct varp_engine *engine,
+						  const struct varp_snid *snid,
+						  uint64_t *since_ns);
+
 enum varp_lookup_state {
 	VARP_LOOKUP_NONE,
 	VARP_LOOKUP_OPEN,

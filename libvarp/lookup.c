@@ -179,9 +179,22 @@ void varp_lookup_start(struct varp_engine *engine, uint64_t now_ns, struct varp_
 	varp_lookup_redirect(engine, now_ns, lookup);
 }
 
+/* The window has ended. What was answered meanwhile, to other requests, bounds the silence. */
+static void note_silence(const struct varp_engine *engine, const struct varp_lookup *lookup)
+{
+	uint64_t began_ns = lookup->ends_ns - engine->config.window_ms * VARP_NS_PER_MS;
+	struct varp_client *client = lookup->client;
+
+	if (client->health == VARP_SERVER_SILENT)
+		return;
+	client->health = VARP_SERVER_SILENT;
+	client->silent_ns = began_ns > client->answered_ns ? began_ns : client->answered_ns;
+}
+
 static void repeat(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup *lookup)
 {
 	if (now_ns >= lookup->ends_ns) {
+		note_silence(engine, lookup);
 		varp_lookup_forget(engine, lookup);
 		return;
 	}

@@ -28,6 +28,9 @@ struct varp_client {
 	struct varp_snid snid;
 	bool has_server;
 	struct varp_addr server;
+	enum varp_server_health health;		/* of the server: */
+	uint64_t answered_ns;			/* its last answer; zero: none */
+	uint64_t silent_ns;			/* SILENT: since when */
 	uint32_t counts[VARP_LOOKUP_STATES];	/* lookups by state */
 	struct varp_lookup *lookups;		/* hash by key.vaddr */
 	UT_hash_handle hh;

@@ -60,10 +60,7 @@ enum control_status ctl_arg_unicast(const struct ctl *ctl, const char *text, con
 
 enum control_status ctl_arg_device(const struct ctl *ctl, const char *text, json_t *args)
 {
-	size_t len = strlen(text);
-
-	if (!len || len >= VARP_IFNAME_LEN || strpbrk(text, "/ \t\n:") || !strcmp(text, ".") ||
-	    !strcmp(text, ".."))
+	if (!varp_ifname_is_valid(text))
 		return ctl_usage(ctl, "'%s' is not the name of an interface (1 to 15 characters)",
 				 text);
 	return put(args, "dev", text);

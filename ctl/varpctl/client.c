@@ -108,7 +108,8 @@ static enum control_status ask(struct ctl *ctl, const char *command, json_t *arg
 		return status;
 	}
 	err = varpdb_conn_send(&ctl->conn, command, args);
-	if (!err)
+	/* One that varpd has closed may hold the reason. */
+	if (!err || err == -EPIPE)
 		err = receive(&ctl->conn, timeout_ms, answer);
 	if (err)
 		return ctl_lost(ctl, err);

@@ -21,6 +21,14 @@ static enum control_status arg_prefix(const struct ctl *ctl, const char *text, j
 				 text, text, varp_addr_is_v4(&vaddr) ? 24 : 64);
 	if (!varp_addr_is_unicast(&vaddr))
 		return ctl_usage(ctl, "vaddr %s is not the address of a host", text);
+	if (!plen)
+		return ctl_usage(ctl, "%s has no network: a prefix of length 0 is everything",
+				 text);
+	if (!varp_addr_is_host(&vaddr, plen))
+		return ctl_usage(ctl,
+				 "vaddr %s is its network's own or broadcast address, not that of "
+				 "a host",
+				 text);
 	json_object_set_new(args, "vaddr", json_string(varp_addr_format(&vaddr, out)));
 	json_object_set_new(args, "plen", json_integer(plen));
 	return CONTROL_OK;

@@ -31,7 +31,7 @@ static int set_server(struct varpd *varpd, const struct config_entry *entry,
 
 	if (err == -EACCES)
 		varpd_fail(error, err,
-			   "no credentials for this supernet (or start with --insecure)");
+			   "no credentials for this supernet: " VARPD_HOW_INSECURE);
 	else if (err)
 		varpd_fail(error, err, "cannot set the server: %s", strerror(-err));
 	return err;
@@ -58,14 +58,14 @@ static int apply_node(struct varpd *varpd, const struct config_entry *entry,
 		.raddr = entry->raddr,
 	};
 	struct datapath_node node;
-	const char *warning;
+	struct varpd_error warning;
 	int err = nodes_join(varpd, &join, has_server ? &entry->server : NULL, &node, &warning,
 			     error);
 
 	if (err == -EEXIST)
 		return has_server ? set_server(varpd, entry, CLIENTS_BY_JOIN, error) : 0;
-	if (!err && warning)
-		varpd_log(VARPD_LOG_WARNING, "[node %s]: %s", entry->name, warning);
+	if (!err && *warning.text)
+		varpd_log(VARPD_LOG_WARNING, "[node %s]: %s", entry->name, warning.text);
 	return err;
 }
 

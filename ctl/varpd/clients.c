@@ -123,8 +123,8 @@ static void adopt(const struct varp_supernet *supernet, void *ctx)
 	varp_addr_format(&supernet->server, server);
 	if (err == -EACCES)
 		varpd_log(VARPD_LOG_ERROR,
-			  "no credentials for supernet %s: its server %s is not asked (or start "
-			  "with --insecure)",
+			  "no credentials for supernet %s: its server %s is not asked; "
+			  VARPD_HOW_INSECURE,
 			  snid, server);
 	else if (err)
 		varpd_log(VARPD_LOG_ERROR, "supernet %s: cannot adopt its server %s: %s", snid,

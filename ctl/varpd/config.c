@@ -58,7 +58,7 @@ const struct config_key config_keys[] = {
 	  "VARP server of the supernet" },
 	{ CONFIG_NODE, "channel", CONFIG_CHID, 0, 0, ENTRY(chid), 0, "CHID", NULL,
 	  "channel of the supernet" },
-	{ CONFIG_NODE, "dev", CONFIG_TEXT, 0, 0, ENTRY(dev), 0, "DEV", NULL,
+	{ CONFIG_NODE, "dev", CONFIG_DEV, 0, 0, ENTRY(dev), 0, "DEV", NULL,
 	  "name of the node device; the first free of sn0, sn1 ... if not given" },
 	{ CONFIG_NODE, "netns", CONFIG_TEXT, 0, 0, ENTRY(netns), 0, "NS", NULL,
 	  "network namespace of the node device" },
@@ -139,6 +139,14 @@ static int set_text(const struct config_key *key, const char *value, char *out,
 	return 0;
 }
 
+static int set_dev(const struct config_key *key, const char *value, char *out,
+		   struct varpd_error *error)
+{
+	if (*value && strlen(value) < key->size && !varp_ifname_is_valid(value))
+		return varpd_fail(error, -EINVAL, "'%s' cannot be the name of an interface", value);
+	return set_text(key, value, out, error);
+}
+
 static int set_address(const struct config_key *key, const char *value, void *out,
 		       struct varpd_error *error)
 {
@@ -151,9 +159,14 @@ static int set_address(const struct config_key *key, const char *value, void *ou
 		return 0;
 	}
 	entry = (struct config_entry *)((char *)out - key->offset);
-	if (varp_prefix_parse(value, &entry->vaddr, &entry->plen) ||
+	if (!strchr(value, '/') || varp_prefix_parse(value, &entry->vaddr, &entry->plen) ||
 	    !varp_addr_is_unicast(&entry->vaddr))
 		return varpd_fail(error, -EINVAL, "'%s' is not VADDR/LEN", value);
+	if (!varp_addr_is_host(&entry->vaddr, entry->plen))
+		return varpd_fail(error, -EINVAL,
+				  "'%s' is not a host's address: LEN is 0, or it is its network's "
+				  "own or broadcast address",
+				  value);
 	return 0;
 }
 
@@ -180,6 +193,8 @@ int config_keys_set(const struct config_key *key, void *object, const char *valu
 		return set_uint(key, value, out, error);
 	case CONFIG_TEXT:
 		return set_text(key, value, out, error);
+	case CONFIG_DEV:
+		return set_dev(key, value, out, error);
 	case CONFIG_ENDPOINT:
 		return set_endpoint(value, out, error);
 	case CONFIG_LEVEL:

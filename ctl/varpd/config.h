@@ -65,6 +65,7 @@ struct varpd_config {
 	char instance[CONFIG_INSTANCE_MAX + 1];
 	char file[CONFIG_PATH_LEN];
 	bool file_given;		/* by -c: then it must exist */
+	bool file_read;			/* there is one */
 	char netns[VARP_NETNS_LEN];
 	char state_dir[CONFIG_PATH_LEN];
 	bool insecure;

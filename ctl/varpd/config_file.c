@@ -9,12 +9,15 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "addr.h"
 #include "config_keys.h"
 #include "log.h"
 
 #define LINE_LEN	200	/* inih's own bound on a line, with its line break and NUL */
+#define BYTE_ORDER_MARK	"\xef\xbb\xbf"
+#define COMPLAINTS_MAX	20	/* that are printed */
 #define ENTRIES_MAX	(VARP_MAX_NODES + VARP_MAX_UNDERLAYS + 2 * VARP_MAX_SUPERNETS)
 
 static const struct section {
@@ -44,18 +47,32 @@ const char *config_section_name(enum config_section section)
 	return sections[section].name;
 }
 
+/* A file that is no configuration at all may hold anything: it must not reach a terminal. */
+static void escape(const char *text, char *out, size_t len)
+{
+	size_t used = 0;
+
+	for (; *text && used + 5 < len; text++)
+		used += snprintf(out + used, len - used,
+				 *text >= ' ' && *text <= '~' ? "%c" : "\\x%02x",
+				 (unsigned char)*text);
+	out[used] = '\0';
+}
+
 __attribute__((format(printf, 3, 4)))
 static void complain(struct reader *reader, unsigned int line, const char *format, ...)
 {
-	char text[400];
+	char text[400], printable[4 * sizeof(text)];
 	va_list args;
 
+	reader->last_error = line;
+	if (reader->errors++ >= COMPLAINTS_MAX)
+		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	varpd_log(VARPD_LOG_ERROR, "%s:%u: %s", reader->path, line, text);
-	reader->errors++;
-	reader->last_error = line;
+	escape(text, printable, sizeof(printable));
+	varpd_log(VARPD_LOG_ERROR, "%s:%u: %s", reader->path, line, printable);
 }
 
 static struct config_entry *last_entry(struct reader *reader)
@@ -104,8 +121,10 @@ static void start_entry(struct reader *reader, enum config_section section, cons
 				 sections[section].name, name, reader->config->entries[i].line);
 			return;
 		}
-	if (section == CONFIG_UNDERLAY && strlen(name) >= VARP_IFNAME_LEN) {
-		complain(reader, reader->line, "'%s' is too long for an interface's name", name);
+	if (section == CONFIG_UNDERLAY && !varp_ifname_is_valid(name)) {
+		complain(reader, reader->line, "'%s' %s an interface", name,
+			 strlen(name) < VARP_IFNAME_LEN ? "cannot be the name of"
+							: "is too long for the name of");
 		return;
 	}
 	if ((section == CONFIG_CLIENT || section == CONFIG_SERVER) &&
@@ -175,7 +194,11 @@ static char *read_line(char *out, int size, void *stream)
 		strcpy(line, "#");
 		complain(reader, reader->line, "line is too long");
 	}
-	start = line + strspn(line, " \t\f\v");
+	start = line;
+	/* inih takes it for nothing as well, and would see a section that we have not. */
+	if (reader->line == 1 && !strncmp(start, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)))
+		start += strlen(BYTE_ORDER_MARK);
+	start += strspn(start, " \t\f\v");
 	if (strlen(start) >= (size_t)size || strlen(start) >= LINE_LEN) {
 		complain(reader, reader->line, "line is longer than %d characters", LINE_LEN - 2);
 		start = strcpy(line, "#\n");
@@ -201,7 +224,7 @@ static int handle_key(void *user, const char *inih_section, const char *name, co
 
 	if (reader->skip)
 		return 1;
-	if (!*inih_section) {
+	if (!*inih_section || (!reader->in_varpd && !config->entry_count)) {
 		complain(reader, reader->line, "'%s' stands before any section", name);
 		return 0;
 	}
@@ -227,19 +250,69 @@ static int handle_key(void *user, const char *inih_section, const char *name, co
 	return 1;
 }
 
+/* What two sections of one kind must not both say. NULL: they may stand side by side. */
+static const char *conflict(const struct config_entry *a, const struct config_entry *b)
+{
+	if (a->section != b->section || a->section == CONFIG_UNDERLAY ||
+	    !varp_snid_equal(&a->snid, &b->snid))
+		return NULL;
+	if (a->section != CONFIG_NODE)
+		return "is of the same supernet as";
+	if (varp_addr_is_zero(&a->vaddr) || varp_addr_is_zero(&b->vaddr))
+		return NULL;	/* complained of already */
+	if (varp_addr_equal(&a->vaddr, &b->vaddr))
+		return "has the same vaddr in the same supernet as";
+	if (!varp_addr_is_zero(&a->server) && !varp_addr_is_zero(&b->server) &&
+	    !varp_addr_equal(&a->server, &b->server))
+		return "names another server for its supernet than";
+	return NULL;
+}
+
+static void check_conflicts(struct reader *reader)
+{
+	const struct config_entry *entries = reader->config->entries;
+
+	for (unsigned int i = 1; i < reader->config->entry_count; i++)
+		for (unsigned int j = 0; j < i; j++) {
+			const char *what = conflict(&entries[j], &entries[i]);
+
+			if (!what)
+				continue;
+			complain(reader, entries[i].line, "[%s %s] %s the one in line %u",
+				 sections[entries[i].section].name, entries[i].name, what,
+				 entries[j].line);
+			break;
+		}
+}
+
+/* NULL: there is none to be read; *err says whether that is wrong. */
+static FILE *open_file(struct varpd_config *config, int *err)
+{
+	FILE *file = fopen(config->file, "re");
+	struct stat st;
+
+	*err = file ? 0 : -errno;
+	if (file && !fstat(fileno(file), &st) && S_ISDIR(st.st_mode)) {
+		fclose(file);
+		file = NULL;
+		*err = -EISDIR;
+	}
+	config->file_read = file;
+	if (*err == -ENOENT && !config->file_given)
+		*err = 0;
+	if (*err)
+		varpd_log(VARPD_LOG_ERROR, "cannot read %s: %s", config->file, strerror(-*err));
+	return file;
+}
+
 static int read_file(struct varpd_config *config)
 {
 	struct reader reader = { .config = config, .path = config->file };
 	int line;
 
-	reader.file = fopen(config->file, "re");
-	if (!reader.file) {
-		if (errno == ENOENT && !config->file_given)
-			return 0;
-		line = errno;
-		varpd_log(VARPD_LOG_ERROR, "cannot read %s: %s", config->file, strerror(line));
-		return -line;
-	}
+	reader.file = open_file(config, &line);
+	if (!reader.file)
+		return line;
 	line = ini_parse_stream(read_line, &reader, handle_key, &reader);
 	if (line > 0 && !reader.errors)
 		complain(&reader, line, "not a section, a comment or KEY = VALUE");
@@ -248,6 +321,10 @@ static int read_file(struct varpd_config *config)
 	end_section(&reader);
 	if (ferror(reader.file))
 		complain(&reader, reader.line, "cannot read on: %s", strerror(errno));
+	check_conflicts(&reader);
+	if (reader.errors > COMPLAINTS_MAX)
+		varpd_log(VARPD_LOG_ERROR, "%s: %u more errors", config->file,
+			  reader.errors - COMPLAINTS_MAX);
 	fclose(reader.file);
 	return reader.errors ? -EINVAL : 0;
 }

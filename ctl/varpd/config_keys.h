@@ -12,6 +12,7 @@ enum config_type {
 	CONFIG_BOOL,		/* bool */
 	CONFIG_UINT,		/* uint32_t within min..max */
 	CONFIG_TEXT,		/* char[size] */
+	CONFIG_DEV,		/* char[size], an interface's name */
 	CONFIG_ENDPOINT,	/* struct config_endpoint */
 	CONFIG_LEVEL,		/* uint32_t, enum varpd_log_level */
 	CONFIG_SNID,		/* struct varp_snid */

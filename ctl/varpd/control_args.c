@@ -159,6 +159,17 @@ const char *control_arg_text(struct control_args *args, const char *name, bool r
 	return text;
 }
 
+const char *control_arg_dev(struct control_args *args, bool required)
+{
+	const char *text = control_arg_text(args, "dev", required, VARP_IFNAME_LEN - 1);
+
+	if (text && !varp_ifname_is_valid(text)) {
+		refuse(args, "'%s' cannot be the name of an interface", text);
+		return NULL;
+	}
+	return text;
+}
+
 json_t *control_json_snid(const struct varp_snid *snid)
 {
 	char text[VARP_SNID_TEXT];

@@ -10,6 +10,7 @@
 #include "log.h"
 
 #define PIECE 256	/* entries */
+#define FLUSH_EVENTS_MAX 1000	/* told one by one; more are told as one */
 
 static const char *const state_names[] = {
 	[DATAPATH_RESOLVED]	= "resolved",
@@ -85,6 +86,44 @@ int control_do_cache_get(struct control_conn *conn, struct control_args *args, j
 	return CONTROL_OK;
 }
 
+/* Mappings that a flush is about to take away. Stops when there are more than are told of. */
+static unsigned int collect(struct varpd *varpd, const struct varp_snid *snid,
+			    const struct varp_addr *vaddr, struct varp_key *keys)
+{
+	struct datapath_cursor cursor = { .stage = 0 };
+	struct datapath_entry entries[PIECE];
+	unsigned int found = 0, count;
+
+	if (vaddr) {
+		keys[0] = varp_key_make(snid, vaddr);
+		return !datapath_get(varpd->datapath, &keys[0], entries) &&
+		       entries[0].state == DATAPATH_RESOLVED;
+	}
+	while (!datapath_next(varpd->datapath, &cursor, snid, entries, PIECE, &count) && count)
+		for (unsigned int i = 0; i < count; i++) {
+			if (entries[i].state != DATAPATH_RESOLVED)
+				continue;
+			if (found == FLUSH_EVENTS_MAX)
+				return found + 1;
+			keys[found++] = entries[i].key;
+		}
+	return found;
+}
+
+static void publish_removed(struct varpd *varpd, const struct varp_key *keys, unsigned int count)
+{
+	struct monitor_event event = { .event = "remove" };
+
+	if (count > FLUSH_EVENTS_MAX) {
+		monitor_publish(varpd->monitor, &event);
+		return;
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		event.key = &keys[i];
+		monitor_publish(varpd->monitor, &event);
+	}
+}
+
 int control_do_cache_flush(struct control_conn *conn, struct control_args *args, json_t **result,
 			   struct varpd_error *error)
 {
@@ -93,6 +132,8 @@ int control_do_cache_flush(struct control_conn *conn, struct control_args *args,
 	struct varp_addr vaddr;
 	bool has_snid = control_arg_snid(args, CONTROL_OPTIONAL, &snid);
 	bool has_vaddr = control_arg_vaddr(args, CONTROL_OPTIONAL, &vaddr);
+	struct varp_key keys[FLUSH_EVENTS_MAX];
+	unsigned int removed;
 	int count;
 
 	if (has_vaddr && !has_snid && !args->bad) {
@@ -101,6 +142,7 @@ int control_do_cache_flush(struct control_conn *conn, struct control_args *args,
 	}
 	if (args->bad)
 		return CONTROL_FAILED;
+	removed = collect(varpd, has_snid ? &snid : NULL, has_vaddr ? &vaddr : NULL, keys);
 	count = datapath_flush(varpd->datapath, has_snid ? &snid : NULL, has_vaddr ? &vaddr : NULL);
 	if (count < 0) {
 		varpd_fail(error, 0, "cannot flush the cache: %s", strerror(-count));
@@ -109,6 +151,7 @@ int control_do_cache_flush(struct control_conn *conn, struct control_args *args,
 	varp_engine_flush(varpd->engine, varpd_now_ns(), has_snid ? &snid : NULL,
 			  has_vaddr ? &vaddr : NULL);
 	varpd_schedule(varpd);
+	publish_removed(varpd, keys, removed);
 	*result = json_pack("{s:i}", "flushed", count);
 	return CONTROL_OK;
 }

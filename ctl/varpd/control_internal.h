@@ -106,6 +106,8 @@ bool control_arg_int(struct control_args *args, const char *name, bool required,
 bool control_arg_bool(struct control_args *args, const char *name);	/* false if missing */
 const char *control_arg_text(struct control_args *args, const char *name, bool required,
 			     size_t max_len);
+/* "dev", an interface's name */
+const char *control_arg_dev(struct control_args *args, bool required);
 
 /* Values for answers. */
 json_t *control_json_snid(const struct varp_snid *snid);

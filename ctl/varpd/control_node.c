@@ -9,7 +9,7 @@
 int control_do_attach(struct control_conn *conn, struct control_args *args, json_t **result,
 		      struct varpd_error *error)
 {
-	const char *dev = control_arg_text(args, "dev", CONTROL_REQUIRED, VARP_IFNAME_LEN - 1);
+	const char *dev = control_arg_dev(args, CONTROL_REQUIRED);
 
 	(void)result;
 	if (args->bad)
@@ -20,7 +20,7 @@ int control_do_attach(struct control_conn *conn, struct control_args *args, json
 int control_do_detach(struct control_conn *conn, struct control_args *args, json_t **result,
 		      struct varpd_error *error)
 {
-	const char *dev = control_arg_text(args, "dev", CONTROL_REQUIRED, VARP_IFNAME_LEN - 1);
+	const char *dev = control_arg_dev(args, CONTROL_REQUIRED);
 
 	(void)result;
 	if (args->bad)
@@ -49,7 +49,7 @@ int control_do_join(struct control_conn *conn, struct control_args *args, json_t
 	struct datapath_join join = { .plen = 0 };
 	struct datapath_node node;
 	struct varp_addr server;
-	const char *warning;
+	struct varpd_error warning;
 	json_int_t plen = 0;
 	bool has_server;
 	int err;
@@ -60,7 +60,7 @@ int control_do_join(struct control_conn *conn, struct control_args *args, json_t
 				varp_addr_is_v4(&join.vaddr) ? 32 : 128, &plen);
 	has_server = control_arg_addr(args, "server", CONTROL_OPTIONAL, &server);
 	control_arg_chid(args, "channel", &join.chid);
-	join.dev = control_arg_text(args, "dev", CONTROL_OPTIONAL, VARP_IFNAME_LEN - 1);
+	join.dev = control_arg_dev(args, CONTROL_OPTIONAL);
 	join.netns = control_arg_text(args, "netns", CONTROL_OPTIONAL, VARP_NETNS_LEN - 1);
 	control_arg_addr(args, "raddr", CONTROL_OPTIONAL, &join.raddr);
 	if (args->bad)
@@ -70,8 +70,10 @@ int control_do_join(struct control_conn *conn, struct control_args *args, json_t
 	if (err)
 		return control_status_of(err);
 	*result = control_json_node(&node);
-	if (warning)
-		json_object_set_new(*result, "warning", json_string(warning));
+	if (!*warning.text)
+		warning = node.warning;
+	if (*warning.text)
+		json_object_set_new(*result, "warning", json_string(warning.text));
 	return CONTROL_OK;
 }
 

@@ -257,6 +257,16 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
 
 /* --- Listener --- */
 
+/* Whoever connects learns why instead of finding the connection closed. */
+static void refuse(int fd)
+{
+	static const char answer[] =
+		"{\"ok\":false,\"status\":2,\"error\":\"too many control connections are open\"}\n";
+
+	send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
 		      int len, void *ctx)
 {
@@ -267,11 +277,9 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct ucred peer = { .pid = -1, .uid = -1 };
 	socklen_t peer_len = sizeof(peer);
 
-	(void)listener;
-	(void)addr;
-	(void)len;
+	(void)listener, (void)addr, (void)len;
 	if (!conn) {
-		close(fd);
+		refuse(fd);
 		return;
 	}
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len);

@@ -6,11 +6,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "addr.h"
 #include "apply.h"
 #include "control_internal.h"
+#include "net.h"
 #include "textsock.h"
 
 struct status {
@@ -73,6 +75,13 @@ static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 					"raddr4", control_json_addr(&record->raddr4),
 					"raddr6", control_json_addr(&record->raddr6),
 					"attached_by", attach_name(record->attach)));
+	if (!underlay->ifindex) {
+		warn(status,
+		     "underlay %s has gone, nothing is sent over it: `varpctl detach %s` forgets "
+		     "it, unless an interface of that name comes back",
+		     record->name, record->name);
+		return;
+	}
 	if (!record->up)
 		warn(status,
 		     "underlay %s is down, nothing is sent over it: `%s link set %s up`, or see to "
@@ -124,8 +133,8 @@ static void add_node(const struct datapath_node *node, void *ctx)
 		     vaddr, snid);
 	if (!varpd->config.insecure)
 		warn(status,
-		     "node %s of %s: no credentials, lookups are answered as not known: start "
-		     "varpd with --insecure if the network is trusted",
+		     "node %s of %s: no credentials, lookups are answered as not known: "
+		     VARPD_HOW_INSECURE " if the network is trusted",
 		     vaddr, snid);
 	else if (!varp_engine_client_get(varpd->engine, &node->key.snid, NULL) &&
 		 !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL))
@@ -141,6 +150,48 @@ static void add_problem(const char *text, void *ctx)
 	warn(ctx, "%s", text);
 }
 
+/* HH:MM:SS of a time that is gone, of the clock of deadlines. */
+static void time_of_day(uint64_t ns, char *out, size_t len)
+{
+	time_t seconds = time(NULL) - (time_t)((varpd_now_ns() - ns) / VARPD_NS_PER_S);
+	struct tm tm;
+
+	localtime_r(&seconds, &tm);
+	strftime(out, len, "%H:%M:%S", &tm);
+}
+
+static void warn_server(struct status *status, const struct varp_snid *snid_value,
+			const struct varp_addr *addr)
+{
+	char snid[VARP_SNID_TEXT], server[VARP_ADDR_TEXT], since[16];
+	const struct varpd *varpd = status->varpd;
+	int err = net_send_error(varpd->net, addr);
+	enum varp_server_health health;
+	uint64_t since_ns;
+
+	/* Nobody else is asked. */
+	if (varp_table_serves(varp_engine_table(varpd->engine), snid_value, NULL))
+		return;
+	health = varp_engine_client_health(varpd->engine, snid_value, &since_ns);
+	varp_snid_format(snid_value, snid);
+	varp_addr_format(addr, server);
+	if (err) {
+		warn(status, "server %s of supernet %s: requests cannot be sent: %s", server, snid,
+		     strerror(err));
+	} else if (health == VARP_SERVER_SILENT) {
+		time_of_day(since_ns, since, sizeof(since));
+		warn(status,
+		     "server %s of supernet %s has not answered since %s: is varpd running there, "
+		     "is UDP %u open?",
+		     server, snid, since, varpd->config.varp_port);
+	} else if (health == VARP_SERVER_NOAUTHORITY) {
+		warn(status,
+		     "server %s says it does not serve supernet %s: name the right one with "
+		     "varpd_client_set, or have it serve with varpd_server_set",
+		     server, snid);
+	}
+}
+
 static bool add_client(const struct varp_snid *snid, const struct varp_addr *server, void *ctx)
 {
 	struct status *status = ctx;
@@ -148,6 +199,7 @@ static bool add_client(const struct varp_snid *snid, const struct varp_addr *ser
 	json_array_append_new(status->clients, json_pack("{s:o, s:o}",
 							 "snid", control_json_snid(snid),
 							 "server", control_json_addr(server)));
+	warn_server(status, snid, server);
 	return true;
 }
 

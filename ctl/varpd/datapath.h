@@ -88,6 +88,8 @@ struct datapath_node {
 	/* As they are now in the device's namespace; only datapath_each_node() fills these in. */
 	bool has_address;
 	bool up;
+	/* Only datapath_join() fills it in: what a person should know about it; empty: nothing. */
+	struct varpd_error warning;
 };
 
 /*

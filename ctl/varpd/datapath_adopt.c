@@ -11,6 +11,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,8 +144,8 @@ static bool device_there(struct datapath *dp, struct dp_device *device)
 	    link.peer != device->record.dev)
 		return false;
 	device->mtu = link.mtu;
-	/* Killed in the middle of a join: it never carried anything. */
-	return device->nodes != NULL;
+	/* Killed in the middle of a join, near whose end the peer comes up: it never carried anything. */
+	return device->nodes != NULL && (link.flags & IFF_UP);
 }
 
 static int adopt_device(struct datapath *dp, struct dp_device *device, struct varpd_error *error)
@@ -229,6 +230,7 @@ int dp_adopt(struct datapath *dp, struct varpd_error *error)
 		if (err)
 			return err;
 	}
+	dp_peers_reclaim(dp);
 	forget_lookups(dp);
 	dp->recount = !dp_pending_recount(dp);
 	dp_shared_correct(dp);

@@ -306,12 +306,17 @@ void dp_device_free(struct datapath *dp, struct dp_device *device)
 static int set_far_mtu(struct datapath *dp, const struct dp_device *device, uint32_t mtu)
 {
 	const struct varp_dev *record = &device->record;
+	bool widened = device->mtu < DP_IPV6_MTU && mtu >= DP_IPV6_MTU;
 	struct netlink_link link;
 	struct netlink *nl;
 	int fd, err;
 
-	if (record->here)
-		return netlink_link_mtu(dp->nl, record->dev, mtu);
+	if (record->here) {
+		err = netlink_link_mtu(dp->nl, record->dev, mtu);
+		if (!err && widened)
+			dp_dev_quiet_again(dp->nl, record->dev);
+		return err;
+	}
 	fd = netns_open(record->netns);
 	if (fd < 0)
 		return fd;
@@ -324,6 +329,8 @@ static int set_far_mtu(struct datapath *dp, const struct dp_device *device, uint
 		err = -ENODEV;	/* another namespace of the same name */
 	if (!err)
 		err = netlink_link_mtu(nl, record->dev, mtu);
+	if (!err && widened)
+		dp_dev_quiet_again(nl, record->dev);
 	netlink_close(nl);
 	return err;
 }
@@ -331,7 +338,11 @@ static int set_far_mtu(struct datapath *dp, const struct dp_device *device, uint
 int dp_device_set_mtu(struct datapath *dp, struct dp_device *device, uint32_t mtu)
 {
 	int err = netlink_link_mtu(dp->nl, device->record.peer, mtu);
+	struct netlink_link peer;
 
+	if (!err && device->mtu < DP_IPV6_MTU && mtu >= DP_IPV6_MTU &&
+	    !netlink_link_get(dp->nl, NULL, device->record.peer, &peer))
+		dp_peer_quiet(dp, &peer);
 	if (!err)
 		err = set_far_mtu(dp, device, mtu);
 	if (err)

@@ -8,7 +8,9 @@
  *   datapath_attach.c     programs on devices: TCX links, or filters of clsact
  *   datapath_underlay.c   attach, detach, the records of underlays
  *   datapath_device.c     node devices and their records
+ *   datapath_peer.c       their links: whose they are, and that they keep silent
  *   datapath_node.c       join
+ *   datapath_overlap.c    nodes that share a prefix with something else
  *   datapath_leave.c      leave, and what nodes there are
  *   datapath_adopt.c      what an earlier varpd left
  *   datapath_watch.c      rtnetlink's news
@@ -248,6 +250,25 @@ struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
 			    const struct varp_key *key, unsigned int plen);
 int dp_node_store(struct datapath *dp, const struct dp_device *device, const struct dp_node *node);
 void dp_node_remove(struct datapath *dp, struct dp_device *device, struct dp_node *node);
+
+/* --- datapath_peer.c --- */
+
+/* Of the links of this instance's peers, from when they are made on. */
+uint32_t dp_peer_group(const struct datapath *dp);
+void dp_peer_mark(struct datapath *dp, uint32_t ifindex);
+/* Deletes what is marked as this instance's and is in no record. */
+void dp_peers_reclaim(struct datapath *dp);
+/* Best effort, like the next. */
+void dp_peer_quiet(struct datapath *dp, const struct netlink_link *peer);
+/* After its MTU came from below DP_IPV6_MTU, the kernel has given it an IPv6 address again. */
+void dp_dev_quiet_again(struct netlink *nl, uint32_t ifindex);
+
+/* --- datapath_overlap.c --- */
+
+/* Says so if the new node's prefix is another link's too. far: in the device's namespace. */
+void dp_warn_of_overlap(struct datapath *dp, struct netlink *far, const struct dp_device *device,
+			const struct varp_addr *vaddr, unsigned int plen,
+			struct varpd_error *warning);
 
 /* --- datapath_list.c --- */
 

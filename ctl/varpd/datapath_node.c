@@ -13,7 +13,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +40,13 @@ static int open_namespace(struct datapath *dp, struct joining *j, struct varpd_e
 
 	j->netns_fd = wanted ? netns_open(wanted) :
 			       open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (j->netns_fd < 0)
-		return varpd_fail(error, wanted ? j->netns_fd : -errno, "cannot open the network "
-				  "namespace %s: %s", wanted ? wanted : "", strerror(errno));
+	if (j->netns_fd < 0) {
+		err = wanted ? j->netns_fd : -errno;
+		return varpd_fail(error, err, "cannot open the network namespace %s: %s",
+				  wanted ? wanted : "",
+				  err == -EINVAL ? "this is not a namespace's file" :
+						   strerror(-err));
+	}
 	j->here = netns_is_own(j->netns_fd);
 	j->netns = j->here ? "" : wanted;
 	if (strlen(j->netns) >= VARP_NETNS_LEN)
@@ -71,8 +75,7 @@ static int choose_name(struct joining *j, struct varpd_error *error)
 	struct netlink_link link;
 
 	if (j->join->dev) {
-		if (!j->join->dev[0] || strlen(j->join->dev) >= sizeof(j->name) ||
-		    strchr(j->join->dev, '/') || strchr(j->join->dev, ' '))
+		if (!varp_ifname_is_valid(j->join->dev))
 			return varpd_fail(error, -EINVAL,
 					  "\"%.40s\" cannot be the name of an interface",
 					  j->join->dev);
@@ -108,24 +111,18 @@ static int make_pair(struct datapath *dp, struct joining *j, uint32_t mtu,
 			snprintf(name, sizeof(name), "%.14sp", j->name);
 		else
 			snprintf(name, sizeof(name), "v%08x", number);
-		err = netlink_veth_create(dp->nl, name, j->name, j->netns_fd, mtu);
+		err = netlink_veth_create(dp->nl, name, dp_peer_group(dp), j->name, j->netns_fd,
+					  mtu);
 	}
-	return err ? err : netlink_link_get(dp->nl, name, 0, peer);
-}
-
-/* Best effort: the link has no IPv6 address to speak from even where this file is missing. */
-static void disable_ipv6(const char *name)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (write(fd, "1", 1) != 1)
-		varpd_log(VARPD_LOG_DEBUG, "cannot write %s", path);
-	close(fd);
+	if (err)
+		return err;
+	err = netlink_link_get(dp->nl, name, 0, peer);
+	if (err) {
+		netlink_link_delete(dp->nl, if_nametoindex(name));
+		return err;
+	}
+	dp_peer_mark(dp, peer->ifindex);
+	return 0;
 }
 
 /*
@@ -143,9 +140,8 @@ static int quieten(struct datapath *dp, struct joining *j, const struct netlink_
 	err = netlink_link_flags(j->far, dev->ifindex, IFF_NOARP, IFF_NOARP);
 	if (err)
 		return err;
-	netlink_link_quiet_ipv6(dp->nl, peer->ifindex);	/* fails where IPv6 is off altogether */
-	netlink_link_quiet_ipv6(j->far, dev->ifindex);
-	disable_ipv6(peer->name);
+	dp_peer_quiet(dp, peer);
+	netlink_link_quiet_ipv6(j->far, dev->ifindex);	/* fails where IPv6 is off altogether */
 	/*
 	 * Best effort: such a super-packet would arrive whole over a virtual underlay, where no
 	 * kernel can cut it up any more (see varp_encap).
@@ -344,6 +340,7 @@ int datapath_join(struct datapath *dp, const struct datapath_join *join, struct 
 {
 	struct joining j = { .join = join, .netns_fd = -1 };
 	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT];
+	struct varpd_error warning = { "" };
 	struct dp_device *device;
 	struct dp_node *node;
 	int err;
@@ -356,8 +353,11 @@ int datapath_join(struct datapath *dp, const struct datapath_join *join, struct 
 	if (!err)
 		err = join_device(dp, &j, error);
 	/* Whoever is told that the join is done may count on the node being reached. */
-	if (!err)
+	if (!err) {
 		netlink_address_await(j.far, &join->vaddr);
+		dp_node_find(dp, &j.key, &device);
+		dp_warn_of_overlap(dp, j.far, device, &join->vaddr, join->plen, &warning);
+	}
 	close_namespace(dp, &j);
 	if (err) {
 		dp_supernet_update(dp, &join->snid);
@@ -369,6 +369,9 @@ int datapath_join(struct datapath *dp, const struct datapath_join *join, struct 
 	datapath_remove(dp, &j.key);
 	datapath_forget(dp, &j.key);
 	dp_node_describe(device, node, out);
+	out->warning = warning;
+	if (*warning.text)
+		varpd_log(VARPD_LOG_WARNING, "%s", warning.text);
 	varpd_log(VARPD_LOG_INFO, "joined %s as %s on %s, MTU %u",
 		  varp_snid_format(&join->snid, snid), varp_addr_format(&join->vaddr, vaddr),
 		  device->record.name, device->mtu);

@@ -26,7 +26,8 @@ int instance_enter_netns(const char *netns, struct varpd_error *error)
 	int fd, err = 0;
 
 	snprintf(path, sizeof(path), "%s%s", strchr(netns, '/') ? "" : "/run/netns/", netns);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A FIFO would be waited for. */
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? varpd_fail(error, -ENOENT,
 						    "there is no network namespace %s; make it "

@@ -162,7 +162,10 @@ int main(int argc, char **argv)
 	if (config_load(&varpd.config, &arguments.overrides))
 		return EXIT_CONFIG;
 	if (arguments.check) {
-		printf("configuration is right\n");
+		printf(varpd.config.file_read ? "configuration is right: %s\n"
+					      : "configuration is right: there is no %s, defaults "
+						"apply\n",
+		       varpd.config.file);
 		config_free(&varpd.config);
 		return 0;
 	}
@@ -172,9 +175,12 @@ int main(int argc, char **argv)
 		config_free(&varpd.config);
 		return EXIT_START;
 	}
-	varpd_log(VARPD_LOG_INFO, "version %s, instance %s, runs%s", VARP_RELEASE,
+	varpd_log(VARPD_LOG_INFO, "version %s, instance %s, runs %s", VARP_RELEASE,
 		  varpd.config.instance,
-		  varpd.config.insecure ? " insecure: VARP messages are not authenticated" : "");
+		  varpd.config.insecure
+			  ? "insecure: VARP messages are not authenticated"
+			  : "without credentials: it neither serves supernets nor asks servers; "
+			    VARPD_HOW_INSECURE " if the network is trusted");
 	varpd_notify_ready("running");
 	event_base_dispatch(varpd.base);
 	varpd_notify_stopping();

@@ -159,7 +159,8 @@ int mappings_change(struct varpd *varpd, const struct varp_command *command,
 	err = mappings_stage(varpd, command, error);
 	if (err) {
 		mappings_rollback(varpd);
-		return err == -EACCES ? varpd_fail(error, err, "no credentials for this supernet")
+		return err == -EACCES ? varpd_fail(error, err, "no credentials for this supernet: "
+							 VARPD_HOW_INSECURE)
 				      : err;
 	}
 	err = mappings_commit(varpd, error);

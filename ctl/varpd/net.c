@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <uthash.h>
 
 #include "addr.h"
 #include "log.h"
@@ -27,6 +28,13 @@ union ancillary {
 	char in4[CMSG_SPACE(sizeof(struct in_pktinfo))];
 };
 
+/* A server that cannot be sent to at present. */
+struct unreachable {
+	struct varp_addr server;
+	int err;
+	UT_hash_handle hh;
+};
+
 struct net {
 	struct varpd *varpd;
 	struct event *event;
@@ -39,6 +47,7 @@ struct net {
 	uint32_t ifindex;
 	struct net_stats stats;
 	struct varpd_log_limit log;
+	struct unreachable *unreachable;
 	bool told_no_ipv6;
 	/* recvmmsg()'s */
 	struct mmsghdr messages[BATCH];
@@ -153,6 +162,39 @@ static void tell_no_ipv6(struct net *net, const struct varp_addr *to)
 	net->told_no_ipv6 = true;
 }
 
+/* Only of requests: they go to servers that were configured, so this is bounded; answers go to
+ * whoever asks. err zero: it went. */
+static void note_request(struct net *net, const struct varp_addr *server, int err)
+{
+	struct unreachable *found;
+
+	if (!err && !net->unreachable)
+		return;
+	HASH_FIND(hh, net->unreachable, server, sizeof(*server), found);
+	if (found && !err) {
+		HASH_DEL(net->unreachable, found);
+		free(found);
+		return;
+	}
+	if (!found && err) {
+		found = calloc(1, sizeof(*found));
+		if (!found)
+			return;
+		found->server = *server;
+		HASH_ADD(hh, net->unreachable, server, sizeof(found->server), found);
+	}
+	if (found)
+		found->err = err;
+}
+
+int net_send_error(const struct net *net, const struct varp_addr *server)
+{
+	struct unreachable *found;
+
+	HASH_FIND(hh, net->unreachable, server, sizeof(*server), found);
+	return found ? found->err : 0;
+}
+
 void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const uint8_t *data,
 	      size_t len)
 {
@@ -163,22 +205,28 @@ void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const 
 	char text[VARP_ADDR_TEXT];
 	union ancillary control;
 	uint64_t suppressed;
+	int err;
 
 	if (net_name(net->family, to, port, &name, &message.msg_namelen)) {
 		net->stats.send_failed++;
 		tell_no_ipv6(net, to);
+		if (!answer)
+			note_request(net, to, EAFNOSUPPORT);
 		return;
 	}
 	if (answer && is_link_local(to))
 		((struct sockaddr_in6 *)&name)->sin6_scope_id = net->ifindex;
 	if (answer)
 		write_source(net, &message, &control);
-	if (sendmsg(net->fd, &message, MSG_DONTWAIT) >= 0)
+	err = sendmsg(net->fd, &message, MSG_DONTWAIT) < 0 ? errno : 0;
+	net->stats.send_failed += err != 0;
+	if (err == EAGAIN || err == ENOBUFS)
 		return;
-	net->stats.send_failed++;
-	if (errno != EAGAIN && errno != ENOBUFS && varpd_log_allowed(&net->log, 5000, &suppressed))
+	if (!answer)
+		note_request(net, to, err);
+	if (err && varpd_log_allowed(&net->log, 5000, &suppressed))
 		varpd_log(VARPD_LOG_WARNING, "cannot send a VARP message to %s: %s",
-			  varp_addr_format(to, text), strerror(errno));
+			  varp_addr_format(to, text), strerror(err));
 }
 
 /* Returns how many came. */
@@ -306,8 +354,14 @@ fail:
 
 void net_close(struct net *net)
 {
+	struct unreachable *server, *next;
+
 	if (!net)
 		return;
+	HASH_ITER(hh, net->unreachable, server, next) {
+		HASH_DEL(net->unreachable, server);
+		free(server);
+	}
 	if (net->event)
 		event_free(net->event);
 	if (net->fd >= 0)

@@ -31,6 +31,8 @@ void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const 
  */
 int net_name(int family, const struct varp_addr *to, uint16_t port, struct sockaddr_storage *name,
 	     socklen_t *len);
+/* Why the last request to this server could not be sent: an errno; zero: it was. */
+int net_send_error(const struct net *net, const struct varp_addr *server);
 const struct net_stats *net_stats(const struct net *net);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
+#include <linux/magic.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,14 +35,22 @@ struct netlink {
 	char buf[NETLINK_BUFFER] __attribute__((aligned(8)));	/* of netlink messages */
 };
 
+/* Anything may be at that path: a FIFO without a writer must not stop the daemon. */
 int netns_open(const char *netns)
 {
 	char path[sizeof(NETNS_DIR) + VARP_NETNS_LEN];
+	struct statfs fs;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s%s", strchr(netns, '/') ? "" : NETNS_DIR, netns);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstatfs(fd, &fs) || fs.f_type != NSFS_MAGIC) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)

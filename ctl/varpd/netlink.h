@@ -16,7 +16,10 @@
 struct netlink;
 struct nlmsghdr;
 
-/* Opens a namespace by its name under /run/netns or by a path; a descriptor or -errno. */
+/*
+ * Opens a namespace by its name under /run/netns or by a path; a descriptor or -errno. -EINVAL:
+ * what is there is no namespace.
+ */
 int netns_open(const char *netns);
 /* Is it the one the caller is in? */
 bool netns_is_own(int netns_fd);
@@ -37,14 +40,18 @@ int netns_call(int netns_fd, int (*call)(void *ctx), void *ctx);
 int netlink_open(struct netlink **out, int netns_fd);
 void netlink_close(struct netlink *nl);
 
+#define NETLINK_ALIAS_LEN	64
+
 struct netlink_link {
 	uint32_t ifindex;
 	uint32_t peer;		/* IFLA_LINK: of a veth, the other end's index over there */
 	uint32_t mtu;
 	uint32_t flags;		/* IFF_* */
+	uint32_t group;
 	uint16_t type;		/* ARPHRD_* */
 	uint8_t mac[6];
 	char name[VARP_IFNAME_LEN];
+	char alias[NETLINK_ALIAS_LEN];	/* cut off if it is longer */
 };
 
 /* By name if that is not NULL, else by index. -ENODEV */
@@ -57,11 +64,12 @@ int netlink_each_link(struct netlink *nl, int (*visit)(const struct netlink_link
 int netlink_parse_link(const struct nlmsghdr *nlh, struct netlink_link *link);
 
 /*
- * Both ends down; `peer` in the caller's namespace, `dev` in that of netns_fd. -EEXIST: one of the
- * names is taken.
+ * Both ends down; `peer` in the caller's namespace and of this group, `dev` in that of netns_fd.
+ * -EEXIST: one of the names is taken.
  */
-int netlink_veth_create(struct netlink *nl, const char *peer, const char *dev, int netns_fd,
-			uint32_t mtu);
+int netlink_veth_create(struct netlink *nl, const char *peer, uint32_t group, const char *dev,
+			int netns_fd, uint32_t mtu);
+int netlink_link_alias(struct netlink *nl, uint32_t ifindex, const char *alias);
 int netlink_link_delete(struct netlink *nl, uint32_t ifindex);
 int netlink_link_mtu(struct netlink *nl, uint32_t ifindex, uint32_t mtu);
 int netlink_link_flags(struct netlink *nl, uint32_t ifindex, uint32_t flags, uint32_t mask);

@@ -33,6 +33,12 @@ static int parse_attr(const struct nlattr *attr, void *data)
 	case IFLA_LINK:
 		link->peer = mnl_attr_get_u32(attr);
 		break;
+	case IFLA_GROUP:
+		link->group = mnl_attr_get_u32(attr);
+		break;
+	case IFLA_IFALIAS:
+		strncpy(link->alias, mnl_attr_get_str(attr), sizeof(link->alias) - 1);
+		break;
 	case IFLA_ADDRESS:
 		if (mnl_attr_get_payload_len(attr) == sizeof(link->mac))
 			memcpy(link->mac, mnl_attr_get_payload(attr), sizeof(link->mac));
@@ -98,8 +104,8 @@ int netlink_each_link(struct netlink *nl, int (*visit)(const struct netlink_link
 	return netlink_talk(nl, &request, visit_link, &walk);
 }
 
-int netlink_veth_create(struct netlink *nl, const char *peer, const char *dev, int netns_fd,
-			uint32_t mtu)
+int netlink_veth_create(struct netlink *nl, const char *peer, uint32_t group, const char *dev,
+			int netns_fd, uint32_t mtu)
 {
 	struct nlattr *info, *data, *other;
 	struct netlink_request request;
@@ -108,6 +114,7 @@ int netlink_veth_create(struct netlink *nl, const char *peer, const char *dev, i
 			     sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(request.nlh, IFLA_IFNAME, peer);
 	mnl_attr_put_u32(request.nlh, IFLA_MTU, mtu);
+	mnl_attr_put_u32(request.nlh, IFLA_GROUP, group);
 	info = mnl_attr_nest_start(request.nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(request.nlh, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(request.nlh, IFLA_INFO_DATA);
@@ -129,6 +136,17 @@ int netlink_link_delete(struct netlink *nl, uint32_t ifindex)
 
 	ifi = netlink_request_init(&request, RTM_DELLINK, 0, sizeof(*ifi));
 	ifi->ifi_index = (int)ifindex;
+	return netlink_talk(nl, &request, NULL, NULL);
+}
+
+int netlink_link_alias(struct netlink *nl, uint32_t ifindex, const char *alias)
+{
+	struct netlink_request request;
+	struct ifinfomsg *ifi;
+
+	ifi = netlink_request_init(&request, RTM_SETLINK, 0, sizeof(*ifi));
+	ifi->ifi_index = (int)ifindex;
+	mnl_attr_put_strz(request.nlh, IFLA_IFALIAS, alias);
 	return netlink_talk(nl, &request, NULL, NULL);
 }
 

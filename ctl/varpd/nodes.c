@@ -9,19 +9,39 @@
 #include "clients.h"
 #include "nodes.h"
 
+static void warn_of_no_server(struct varpd *varpd, const struct varp_snid *snid,
+			      struct varpd_error *warning)
+{
+	if (!varpd->config.insecure)
+		varpd_fail(warning, 0,
+			   "varpd has no credentials for this supernet, lookups will be answered "
+			   "as not known: " VARPD_HOW_INSECURE);
+	else if (!varp_engine_client_get(varpd->engine, snid, NULL) &&
+		 !varp_table_serves(varp_engine_table(varpd->engine), snid, NULL))
+		varpd_fail(warning, 0,
+			   "no VARP server is known for this supernet: lookups will be answered as "
+			   "not known until one is named");
+}
+
 int nodes_join(struct varpd *varpd, const struct datapath_join *join,
-	       const struct varp_addr *server, struct datapath_node *node, const char **warning,
+	       const struct varp_addr *server, struct datapath_node *node, struct varpd_error *warning,
 	       struct varpd_error *error)
 {
-	char snid[VARP_SNID_TEXT];
+	char snid[VARP_SNID_TEXT], from[VARP_ADDR_TEXT], to[VARP_ADDR_TEXT];
+	struct varp_addr former;
+	bool had = varp_engine_client_get(varpd->engine, &join->snid, &former);
 	int err;
 
-	*warning = NULL;
+	*warning = (struct varpd_error){ "" };
+	varp_snid_format(&join->snid, snid);
+	if (!varp_addr_is_host(&join->vaddr, join->plen))
+		return varpd_fail(error, -EINVAL,
+				  "%s/%u is not a host's address: LEN is 0, or it is its network's "
+				  "own or broadcast address",
+				  varp_addr_format(&join->vaddr, from), join->plen);
 	if (server && !varpd->config.insecure)
-		return varpd_fail(error, -EACCES,
-				  "no credentials for supernet %s: varpd must have some to ask its "
-				  "server, or be started with --insecure",
-				  varp_snid_format(&join->snid, snid));
+		return varpd_fail(error, -EACCES, "no credentials for supernet %s: "
+				  VARPD_HOW_INSECURE, snid);
 	err = datapath_join(varpd->datapath, join, node, error);
 	if (err)
 		return err;
@@ -30,15 +50,15 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 		if (err) {
 			datapath_leave(varpd->datapath, &join->snid, &join->vaddr, NULL);
 			return varpd_fail(error, err, "cannot use the server for supernet %s: %s",
-					  varp_snid_format(&join->snid, snid), strerror(-err));
+					  snid, strerror(-err));
 		}
-	} else if (!varpd->config.insecure) {
-		*warning = "varpd has no credentials for this supernet: lookups will be answered "
-			   "as not known";
-	} else if (!varp_engine_client_get(varpd->engine, &join->snid, NULL) &&
-		   !varp_table_serves(varp_engine_table(varpd->engine), &join->snid, NULL)) {
-		*warning = "no VARP server is known for this supernet: lookups will be answered as "
-			   "not known until one is named";
+		if (had && !varp_addr_equal(&former, server))
+			varpd_fail(warning, 0,
+				   "supernet %s's server changes from %s to %s for all its nodes",
+				   snid, varp_addr_format(&former, from),
+				   varp_addr_format(server, to));
+	} else {
+		warn_of_no_server(varpd, &join->snid, warning);
 	}
 	varpd_schedule(varpd);
 	return 0;

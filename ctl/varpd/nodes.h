@@ -10,12 +10,12 @@
 
 /*
  * server NULL: the one that is known already. 0, or -errno with nothing changed (-EEXIST: the host
- * is that node already). *warning is set if the node will not be able to look anybody up (static
- * text), else NULL.
+ * is that node already). warning: the node will not be able to look anybody up, or others are asked
+ * at another server from now on; empty: nothing is to be said.
  */
 int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	       const struct varp_addr *server,
-	       struct datapath_node *node, const char **warning, struct varpd_error *error);
+	       struct datapath_node *node, struct varpd_error *warning, struct varpd_error *error);
 /*
  * vaddr NULL: every node of the supernet. With the last one its server is forgotten as well, if a
  * join had named it.

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "store_sql.h"
 
 #define DB_NAME		"varp.db"
@@ -197,13 +198,37 @@ static int make_writable(struct store *store, bool fresh, struct varpd_error *er
 static int open_db(struct store *store, struct varpd_error *error)
 {
 	bool exists, fresh;
+	struct stat st;
 	int err = look_at_file(store, &exists, error);
 
 	if (!err)
 		err = open_for_reading(store, exists ? 0 : SQLITE_OPEN_CREATE, error);
 	if (!err)
 		err = judge(store, &fresh, error);
-	return err ? err : make_writable(store, fresh, error);
+	if (!err)
+		err = make_writable(store, fresh, error);
+	if (err)
+		return err;
+	if (fresh && exists)
+		varpd_log(VARPD_LOG_WARNING, "%s was empty: a new database is begun", store->path);
+	if (stat(store->path, &st))
+		return varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
+	store->dev = st.st_dev;
+	store->ino = st.st_ino;
+	return 0;
+}
+
+/* A file that was removed or replaced under us takes commits as ever, and nobody would find them. */
+static int check_place(const struct store *store, struct varpd_error *error)
+{
+	struct stat st;
+
+	if (!stat(store->path, &st) && st.st_dev == store->dev && st.st_ino == store->ino)
+		return 0;
+	return varpd_fail(error, -EIO,
+			  "%s has been removed or replaced while varpd runs: restart varpd, and have "
+			  "the group manager register its mappings again",
+			  store->path);
 }
 
 static int make_dirs(const char *dir, struct varpd_error *error)
@@ -297,8 +322,10 @@ int store_begin(struct store *store, struct varpd_error *error)
 
 int store_commit(struct store *store, struct varpd_error *error)
 {
-	int err = run(store, STORE_COMMIT, error);
+	int err = check_place(store, error);
 
+	if (!err)
+		err = run(store, STORE_COMMIT, error);
 	if (err)
 		store_rollback(store);
 	return err;

@@ -7,6 +7,7 @@
 #define VARPD_STORE_SQL_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "store.h"
 
@@ -33,6 +34,8 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[STORE_STATEMENTS];
 	int lock;
+	dev_t dev;			/* of the file that is open */
+	ino_t ino;
 	char path[512];
 };
 

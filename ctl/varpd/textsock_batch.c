@@ -103,8 +103,8 @@ static void answer(struct text_item *item, int result)
 	else if (result == -ENOENT && item->command.type < sizeof(missing) / sizeof(missing[0]))
 		evbuffer_add_printf(out, "ERR notfound %s\n", missing[item->command.type]);
 	else if (result == -EACCES)
-		evbuffer_add_printf(out, "ERR credentials no credentials for this supernet (or "
-					 "start varpd with --insecure)\n");
+		evbuffer_add_printf(out, "ERR credentials no credentials for this supernet: "
+					 VARPD_HOW_INSECURE "\n");
 	else if (result == -ENOMEM)
 		evbuffer_add_printf(out, "ERR memory out of memory\n");
 	else

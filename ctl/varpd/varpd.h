@@ -15,6 +15,10 @@
 #include "engine.h"
 #include "store.h"
 
+/* What to do about a lack of credentials. */
+#define VARPD_HOW_INSECURE \
+	"set `insecure = yes` in /etc/varp/varpd.conf or start varpd with --insecure"
+
 #define VARPD_NS_PER_MS		1000000ull
 #define VARPD_NS_PER_S		1000000000ull
 

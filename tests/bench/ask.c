@@ -5,7 +5,7 @@
  * what comes back.
  *
  *   ask rate ADDR PORT SNID BASE COUNT WINDOW SECONDS	prints answers, other, lost, seconds
- *   ask until ADDR PORT SNID VADDR SECONDS		asks each 0.5 ms; prints when the first REPLY came
+ *   ask until ADDR PORT SNID VADDR SECONDS		asks each 0.5 ms; prints when it was answered
  *							(CLOCK_MONOTONIC, seconds)
  *
  * Called by tests/bench/cases_control.py.

@@ -218,7 +218,7 @@ static int load_insns(const struct bpf_insn *insns, size_t count)
 	return fd;
 }
 
-/* key.vaddr = base + random % among; with a map, looks it up; its verdict is 1 if nothing is found. */
+/* key.vaddr = base + random % among; with a map, looks it up: verdict 1 if nothing is found. */
 static int lookup_program(int map, uint32_t among)
 {
 	struct varp_key key = varp_key_make(&snid, &base);

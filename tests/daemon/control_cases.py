@@ -5,7 +5,9 @@ Run by test_control.sh."""
 
 import json
 import os
+import select
 import socket
+import subprocess
 import sys
 import time
 
@@ -172,6 +174,13 @@ equal("monitor tells the story", [(e["event"], e["vaddr"], e["raddr"]) for e in 
        ("miss", "10.1.0.7", None), ("notknown", "10.1.0.7", None)])
 check("with the time of each", all(time.strptime(e["time"][:19], "%Y-%m-%dT%H:%M:%S") and len(e["time"]) == 24 and
                                    e["time"].endswith("Z") for e in events), events[0])
+marks = Stream("monitor")
+control.result("opcode", op_code=1, snid="0x41", vaddr="10.4.1.9", raddr="192.0.2.9", ttl=50)
+equal("an insert is told", (lambda e: (e["event"], e["vaddr"]))(marks.next()), ("insert", "10.4.1.9"))
+equal("flush of it", control.result("cache_flush", snid="0x41"), {"flushed": 1})
+equal("is told as a remove", (lambda e: (e["event"], e["snid"][-2:], e["vaddr"]))(marks.next()), ("remove", "41", "10.4.1.9"))
+marks.file.close()
+marks.sock.close()
 for stream in ours, everybody, monitor:
     stream.file.close()
     stream.sock.close()
@@ -215,6 +224,12 @@ for sock in deaf:
     sock.close()
 idle = [control.connect() for _ in range(400)]
 check("400 idle connections: others are served", control.ask("status")["ok"])
+while len(idle) < 600 and idle[-1] not in select.select([idle[-1]], [], [], 0.05)[0]:
+    idle.append(control.connect())
+refusal = json.loads(idle[-1].makefile().readline())
+check("one beyond the limit is told so", refusal["status"] == 2 and "too many control connections" in refusal["error"], refusal)
+tool = subprocess.run([os.environ["VARPCTL"], "-i", sys.argv[1], "status"], capture_output=True, text=True)
+check("varpctl says so", tool.returncode == 2 and "too many control connections" in tool.stderr, tool.stderr)
 for sock in idle:
     sock.close()
 check("all are forgotten", wait_until(10, lambda: control.result("status")["connections"]["control"] == 1))

@@ -10,7 +10,7 @@ ns_ip a addr add 192.0.2.1/24 dev eth0
 ns_ip a link set eth0 up
 ns_ip a link set peer0 up
 varpd_start a
-in_net a python3 "$ROOT/tests/daemon/control_cases.py" "$PREFIX-a" "${VARPD_PID[a]}"
+VARPCTL=$VARPCTL in_net a python3 "$ROOT/tests/daemon/control_cases.py" "$PREFIX-a" "${VARPD_PID[a]}"
 FAILED=$?
 varpd_stop a || FAILED=1
 [ "$FAILED" = 0 ] || show_logs

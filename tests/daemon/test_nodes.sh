@@ -114,6 +114,23 @@ check "no address" wait_for 5 warned "underlay eth0 has no address, .*\`ip -n $P
 ns_ip a addr add 192.0.2.1/24 dev eth0
 check "and an address" wait_for 5 unwarned "no address"
 
+is "a server without a route" "$(client a 'varpd_client_set 0x10 198.51.100.1')" OK
+status_is "is not asked" 4 ctl a resolve 0x10 10.1.0.9 --timeout 1
+check "and that is said" warned "server 198.51.100.1 of supernet 0x00000000000000000010: requests cannot be sent: Network is unreachable"
+status_is "a join may name another server" 0 ctl a join 0x10 10.1.0.2/24 server 192.0.2.9
+like "and says so" "$OUT" "server changes from 198.51.100.1 to 192.0.2.9 for all its nodes"
+must a leave 0x10 10.1.0.2
+check "now it can be sent to" unwarned "cannot be sent"
+for address in 10.1.0.0/24 10.1.0.255/24 10.1.0.7/0; do status_is "$address is no host's address" 1 ctl a join 0x10 "$address"; done
+ns_ip a link add gone0 type veth peer name gone1
+must a attach gone0
+ns_ip a link del gone0
+check "underlay gone" wait_for 5 warned "underlay gone0 has gone, .*\`varpctl detach gone0\`"
+is "no other word about it" "$(warnings | grep -c gone0)" 1
+must a detach gone0
+check "detach forgets it" unwarned gone0
+is "client cleared" "$(client a 'varpd_client_clear 0x10')" OK
+
 # --- Exit status 5 is for a lack of privileges only -----------------------------------------------------------------------
 
 ns_add b

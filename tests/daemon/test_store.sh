@@ -89,6 +89,21 @@ varpd_start a
 is "the good file is served" "$(vaddrs) $(value a '.servers[].ttl_s' status)" "10.0.0.1  77"
 varpd_stop a
 
+# --- Files that go away ------------------------------------------------------------------------------------------------
+
+: >"$db"
+varpd_start a
+like "an empty file: the log says so" "$(cat "$TMP/varpd-a.log")" "varp.db was empty: a new database is begun"
+is "it is begun" "$(manager a 'varpd_add 0x10 10.0.0.2 192.0.2.1')" OK
+mv "$state" "$TMP/moved"
+like "directory gone while varpd runs: nothing is answered OK" "$(manager a 'varpd_add 0x10 10.0.0.3 192.0.2.1')" "^ERR storage "
+like "the log says why" "$(cat "$TMP/varpd-a.log")" "error: .*varp.db has been removed or replaced"
+mv "$TMP/moved" "$state"
+is "back again" "$(manager a 'varpd_add 0x10 10.0.0.4 192.0.2.1')" OK
+is "what was answered OK is there, nothing else" "$(vaddrs)" "10.0.0.2 10.0.0.4 "
+varpd_stop a
+cp "$TMP/good.db" "$db"
+
 # --- Directory ---------------------------------------------------------------------------------------------------------
 
 start_fails "state directory below a file" "cannot make the directory .*: Not a directory" --state-dir "$db/x"

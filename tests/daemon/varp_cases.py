@@ -146,6 +146,34 @@ attempt("reply to the old nonce", "varp_nonce", server, message(nonce=old, **ASK
 server.sendto(message(NOTKNOWN, nonce=nonce, **ASKED), DAEMON)
 check("NAK_NOTKNOWN is cached", wait_until(5, lambda: control.result("lookup", snid="0x20", vaddr="10.2.0.2") == {"state": "notknown"}))
 
+# --- What `status` says of the server --------------------------------------------------------------------------------------
+
+
+def warned(text):
+    return any(text in warning for warning in control.result("status")["warnings"])
+
+
+SERVER = "server 192.0.2.9 of supernet 0x00000000000000000020 "
+equal("status: the server answers, nothing to be said", control.result("status")["warnings"], [])
+control.ask("cache_flush")
+nonce = ask()
+server.sendto(message(NOAUTHORITY, nonce=nonce, **ASKED), DAEMON)
+check("status: the server says it does not serve the supernet", wait_until(
+    5, lambda: warned("server 192.0.2.9 says it does not serve supernet 0x00000000000000000020: ")))
+control.ask("cache_flush")
+ask()
+check("status: a window without an answer", wait_until(10, lambda: warned(SERVER + "has not answered since ")))
+check("and no longer that it does not serve", not warned("does not serve"))
+server.settimeout(0.2)
+try:
+    while server.recv(1000):
+        pass
+except TimeoutError:
+    server.settimeout(5 * SCALE)
+nonce = ask()
+server.sendto(message(NOTKNOWN, nonce=nonce, **ASKED), DAEMON)
+check("status: an answer clears it", wait_until(5, lambda: not control.result("status")["warnings"]))
+
 # --- A flood of noise -----------------------------------------------------------------------------------------------------
 
 with udp("192.0.2.1") as sock:

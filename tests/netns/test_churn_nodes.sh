@@ -18,6 +18,7 @@ check "IPv6 is reached" reach a fd00:1::2
 node_mtu() { value a ".nodes[] | select(.dev == \"$1\") | .mtu" status; }
 link_mtu() { ns_ip "$1" -j link show dev "$2" | jq '.[0].mtu'; }
 mtu_is() { [ "$(node_mtu "$1")" = "$2" ]; }
+quiet() { in_net a ip -6 addr show dev sn0; in_net a ip -6 addr show dev sn0p; }
 addresses() { ns_ip a -6 -j addr show dev six | jq -c '[.[].addr_info[]? | .local]'; }
 
 is "IPv6 addresses before" "$(addresses)" '["fd00:1::1"]'
@@ -43,6 +44,9 @@ underlay_mtu 1500 a b
 check "underlay of 1500 again: MTU" wait_for 5 mtu_is six 1444
 is "IPv6 addresses after" "$(addresses)" '["fd00:1::1"]'
 is "IPv6 is reached" "$(pinged a fd00:1::2 -c 2 -i 0.1)" 2
+check "the IPv4 node follows" wait_for 5 mtu_is sn0 1444
+sleep 0.2
+is "and has got no IPv6 address, nor has its peer" "$(quiet)" ""
 
 # --- An underlay that is down --------------------------------------------------------------------------------------------
 
@@ -66,6 +70,58 @@ like "with the reason" "$OUT" "interface eth0 already"
 status_is "a device of another supernet is refused" 2 ctl a join 0x18 10.8.0.1/24 dev sn0
 like "with the reason" "$OUT" "another supernet"
 is "and nothing is left of them" "$(value a '[.nodes[] | select(.snid == "0x00000000000000000018")] | length' status)" 0
+
+links() { ns_ip a -j link show | jq '[.[].ifname] | length'; }
+before=$(links)
+for dev in z%d a/b a:b 'a b' . .. $'a\tb' $'a\x01b' 0123456789abcdef ''; do
+	status_is "\"$dev\" is no name for a device" 1 ctl a join 0x18 10.8.0.1/24 dev "$dev"
+done
+is "and nothing is left of them" "$(links)" "$before"
+
+# Prefixes that are elsewhere too.
+like "a prefix that overlaps the underlay's is warned of" "$(value a .warning join 0x18 192.0.2.77/28 dev seven server 192.0.2.9)" \
+	'192.0.2.77/28 overlaps 192.0.2.1/24 of eth0.*netns'
+must a leave 0x18
+like "so is another supernet's" "$(value a .warning join 0x18 10.1.0.99/16 dev seven server 192.0.2.9)" "of sn0"
+must a leave 0x18
+is "another prefix is not" "$(value a .warning join 0x18 10.8.0.1/24 dev seven server 192.0.2.9)" null
+is "nor one in a namespace of its own" "$(value a .warning join 0x18 10.1.0.99/16 dev eight netns "$PREFIX-other" server 192.0.2.9)" null
+must a leave 0x18
+
+# What is no namespace is not waited for.
+mkfifo "$TMP/fifo"
+touch "$TMP/file"
+for path in fifo file; do
+	status_is "a $path is no namespace" 2 timeout $((5 * SCALE)) "$VARPCTL" -i "$PREFIX-a" join 0x18 10.8.0.1/24 netns "$TMP/$path"
+	like "with the reason" "$OUT" "not a namespace"
+	status_is "nor for varpd itself" 2 timeout $((5 * SCALE)) "$VARPD" -i "$PREFIX-x" --netns "$TMP/$path" --state-dir "$TMP" --insecure
+done
+check "varpd still answers" ctl a status
+
+# --- Half-made pairs -----------------------------------------------------------------------------------------------------
+
+ns_ip a link add half type veth peer name halfp
+ns_ip a link set halfp alias "varp:$PREFIX-a"
+ns_ip a link add others type veth peer name othersp
+ns_ip a link set othersp alias "varp:$PREFIX-ab"
+group=$(ns_ip a -j link show dev sn0p | jq -r '.[0].group')
+ns_ip a link add early type veth peer name earlyp
+ns_ip a link set earlyp group "$group"
+varpd_stop a KILL
+varpd_start a
+is "what a join left that was cut off is gone" "$(ns_ip a -j link show | jq -r '.[].ifname' | grep -c '^half\|^early')" 0
+check "and the log says so" grep -q "deleted halfp" "$TMP/varpd-a.log"
+is "others' devices are not" "$(ns_ip a -j link show dev othersp | jq -r '.[0].ifname')" othersp
+check "nor those of nodes" reach a 10.1.0.2
+
+# Killed before the pair was up: the node has never been there.
+must a join 0x19 10.9.0.1/24 dev nine
+ns_ip a link set ninep down
+varpd_stop a KILL
+varpd_start a
+is "a node whose join was cut off is undone" "$(value a '[.nodes[] | select(.dev == "nine")] | length' status)" 0
+must a join 0x19 10.9.0.1/24 dev nine
+must a leave 0x19
 
 # Two names of one namespace.
 must a join 0x10 10.1.0.11/24 dev sn7 netns "$PREFIX-other"

@@ -207,6 +207,34 @@ static const struct {
 	{ "bad chid",
 	  "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/8\nchannel = 0x1234567890123\n", ":4: ", "hex digits" },
 	{ "bad prefix", "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/33\n", ":3: ", "not VADDR/LEN" },
+	{ "no prefix length", "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1\n", ":3: ", "not VADDR/LEN" },
+	{ "prefix of length 0",
+	  "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/0\n", ":3: ", "not a host's address" },
+	{ "network's address",
+	  "[node a]\nsnid = 0x1\nvaddr = 10.0.0.0/24\n", ":3: ", "not a host's address" },
+	{ "broadcast address",
+	  "[node a]\nsnid = 0x1\nvaddr = 10.0.0.255/24\n", ":3: ", "not a host's address" },
+	{ "device name with a blank",
+	  "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/8\ndev = a b\n", ":4: ", "cannot be the name" },
+	{ "device name that is a pattern", "[underlay eth%d]\n", ":1: ", "cannot be the name" },
+	{ "device name that is a path", "[underlay ..]\n", ":1: ", "cannot be the name" },
+	{ "one vaddr in two nodes",
+	  "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/8\n[node b]\nsnid = 0x01\n"
+	  "vaddr = 10.0.0.1/24\n", ":4: ", "the same vaddr in the same supernet as the one in line 1" },
+	{ "two servers of a supernet",
+	  "[node a]\nsnid = 0x1\nvaddr = 10.0.0.1/8\nserver = 192.0.2.8\n[node b]\nsnid = 0x1\n"
+	  "vaddr = 10.0.0.2/8\nserver = 192.0.2.9\n", ":5: ", "names another server" },
+	{ "one client written in two ways",
+	  "[client 0x1]\nserver = 192.0.2.8\n[client 0x001]\nserver = 192.0.2.8\n",
+	  ":3: ", "is of the same supernet as the one in line 1" },
+	{ "byte order mark, then a section",
+	  "\xef\xbb\xbf[varpd]\ncolour = red\n", ":2: ", "unknown key 'colour'" },
+	{ "byte order mark, then a key",
+	  "\xef\xbb\xbfinsecure = yes\n", ":1: ", "before any section" },
+	{ "byte order mark elsewhere",
+	  "\n\xef\xbb\xbf[varpd]\ninsecure = yes\n", ":3: ", "before any section" },
+	{ "octets that are not printable",
+	  "[varpd]\n\x1b[31m = \xff\n", ":2: ", "\\x1b[31m" },
 	{ "multicast vaddr",
 	  "[node a]\nsnid = 0x1\nvaddr = 224.0.0.1/4\n", ":3: ", "not VADDR/LEN" },
 	{ "bad server", "[client 0x1]\nserver = nine\n", ":2: ", "not an IPv4 or IPv6 address" },
@@ -248,6 +276,33 @@ static void test_config_several_errors_are_all_reported(void **state)
 	/* x, y, zebra, mtu; nothing about what stands in a refused section */
 	assert_int_equal(lines, 4);
 	assert_non_null(strstr(log, ":7: unknown key 'mtu'"));
+}
+
+static void test_config_byte_order_mark_before_a_section(void **state)
+{
+	static const char text[] = "\xef\xbb\xbf[varpd]\ninsecure = yes\n[underlay eth0]\n";
+	struct varpd_config config;
+
+	(void)state;
+	assert_int_equal(load(text, sizeof(text) - 1, &config), 0);
+	assert_true(config.insecure && config.file_read);
+	assert_int_equal(config.entry_count, 1);
+	config_free(&config);
+}
+
+static void test_config_of_many_errors_the_first_are_reported(void **state)
+{
+	char text[4096] = "[varpd]\n", log[8192];
+	unsigned int lines = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		strcat(text, "x = 1\n");
+	complaints_of(text, strlen(text), log, sizeof(log));
+	for (const char *p = log; (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_int_equal(lines, 21);
+	assert_non_null(strstr(log, ": 80 more errors\n"));
 }
 
 static void test_config_garbage_is_refused_without_harm(void **state)
@@ -298,6 +353,8 @@ static void test_config_missing_file_matters_only_if_named(void **state)
 	config_free(&config);
 	overrides.file = "/nonexistent/varpd.conf";
 	assert_int_equal(config_load(&config, &overrides), -ENOENT);
+	overrides.file = "/tmp";
+	assert_int_equal(config_load(&config, &overrides), -EISDIR);
 }
 
 static void test_config_reload_takes_live_keys_and_names_the_others(void **state)
@@ -348,6 +405,8 @@ int main(void)
 		cmocka_unit_test(test_config_all_sections_are_read),
 		cmocka_unit_test(test_config_bad_file_is_refused_with_its_line),
 		cmocka_unit_test(test_config_several_errors_are_all_reported),
+		cmocka_unit_test(test_config_byte_order_mark_before_a_section),
+		cmocka_unit_test(test_config_of_many_errors_the_first_are_reported),
 		cmocka_unit_test(test_config_garbage_is_refused_without_harm),
 		cmocka_unit_test(test_config_command_line_wins_over_file),
 		cmocka_unit_test(test_config_missing_file_matters_only_if_named),
