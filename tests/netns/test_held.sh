@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Packets that wait for an answer, where things go on meanwhile: the cache is flushed, the window ends, varpd dies, other misses
 # come in. Each arrives once and in order, or is counted.
-# kernels: yes
 . "$(dirname "$0")/../lib.sh"
 
 fabric
