@@ -140,6 +140,23 @@ static void test_open_twice_is_refused(void **state)
 	fake_varpd_stop(pid);
 }
 
+/*
+ * A daemon that the scheduler keeps waiting for more than the 10 ms that a lookup gives it makes the
+ * result MISS. Where something else is expected it gets more chances.
+ */
+static vstatus_t lookup_expecting(vnode_t *vnode, vstatus_t wanted)
+{
+	vstatus_t status = VARPDB_NOTASSIGNED;
+
+	for (int i = 0; i < 50; i++) {
+		varpdb_lookup(vnode, &status);
+		if (status == wanted || wanted == VARPDB_MISS)
+			break;
+		assert_int_equal(status, VARPDB_MISS);
+	}
+	return status;
+}
+
 static void test_lookup_unopened_uses_default_instance(void **state)
 {
 	static const struct fake_rule rules[] = {
@@ -148,14 +165,12 @@ static void test_lookup_unopened_uses_default_instance(void **state)
 		{ .match = NULL },
 	};
 	vnode_t vnode = make_vnode("10.1.0.2");
-	vstatus_t status;
 	pid_t pid;
 
 	(void)state;
 	NEEDS_RUN();
 	pid = fake_varpd_start("default", rules);
-	varpdb_lookup(&vnode, &status);
-	assert_int_equal(status, VARPDB_NOTKNOWN);
+	assert_int_equal(lookup_expecting(&vnode, VARPDB_NOTKNOWN), VARPDB_NOTKNOWN);
 	fake_varpd_stop(pid);
 }
 
@@ -188,7 +203,6 @@ static void test_lookup_answers_become_status(void **state)
 			    "\n" },
 		{ .match = NULL },
 	};
-	vstatus_t status;
 	vnode_t vnode;
 	pid_t pid;
 
@@ -198,9 +212,7 @@ static void test_lookup_answers_become_status(void **state)
 	assert_int_equal(varpdb_open(NAME), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		vnode = make_vnode(rows[i].vaddr);
-		status = VARPDB_NOTASSIGNED;
-		varpdb_lookup(&vnode, &status);
-		assert_int_equal(status, rows[i].status);
+		assert_int_equal(lookup_expecting(&vnode, rows[i].status), rows[i].status);
 	}
 	assert_addr(&vnode.raddr, "2001:db8::1");
 	assert_non_null(strstr(fake_varpd_requests(NAME), "{\"command\":\"lookup\",\"args\":{"
@@ -234,8 +246,7 @@ static void test_lookup_broken_answer_is_miss_and_reconnects(void **state)
 	varpdb_lookup(&vnode, &status);
 	assert_int_equal(status, VARPDB_MISS);
 	vnode = make_vnode("10.1.0.3");
-	varpdb_lookup(&vnode, &status);
-	assert_int_equal(status, VARPDB_HIT);
+	assert_int_equal(lookup_expecting(&vnode, VARPDB_HIT), VARPDB_HIT);
 	fake_varpd_stop(pid);
 }
 
