@@ -7,7 +7,7 @@
 # scripts are limited to those with a line "# kernels: yes" in their first 40.
 #
 # Environment: B (build directory), VARP_KERNELS ("6.1 6.12"), VARP_KERNEL_CACHE (~/.cache/varp/kernels), VARP_KERNEL_TESTS
-# (instead of the usual programs), VARP_KERNEL_TIMEOUT (2100 s per kernel), VARP_KERNEL_JOBS, VARP_KERNEL_KVM=0 (emulate),
+# (instead of the usual programs), VARP_KERNEL_TIMEOUT (3000 s per kernel), VARP_KERNEL_JOBS, VARP_KERNEL_KVM=0 (emulate),
 # VARP_ALLOWED_SKIPS.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -16,7 +16,7 @@ B=${B:-$PWD/build}
 B=$(realpath -m "$B")
 read -r -a kernels <<<"${VARP_KERNELS:-6.1 6.12}"
 cache=${VARP_KERNEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/varp/kernels}
-limit=${VARP_KERNEL_TIMEOUT:-2100}
+limit=${VARP_KERNEL_TIMEOUT:-3000}
 jobs=${VARP_KERNEL_JOBS:-$(nproc)}
 results=$B/test-kernels
 skips=${VARP_ALLOWED_SKIPS:+$(realpath "$VARP_ALLOWED_SKIPS")}
