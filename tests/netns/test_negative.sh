@@ -22,7 +22,11 @@ num "at once" "$took" -lt $((1500 * SCALE))
 is "one request, one NAK" "$(stat_of a '"\(.varp.requests_sent) \(.varp.nak_notknown_received)"')" "1 1"
 is "the server sent it" "$(stat_of s .varp.nak_notknown_sent)" 1
 is "the held packet is accounted for" "$(stat_of a .drops.held_notknown)" 1
-is "cache shows it as not known" "$(value a '.[] | "\(.vaddr) \(.state) \(.raddr)"' cache show)" "10.1.0.77 notknown null"
+if [ "$SCALE" -gt 1 ]; then
+	skip "cache shows it as not known" "too slow to be sure to be within five seconds"
+else
+	is "cache shows it as not known" "$(value a '.[] | "\(.vaddr) \(.state) \(.raddr)"' cache show)" "10.1.0.77 notknown null"
+fi
 status_is "resolve says so" 3 ctl a resolve 0x10 10.1.0.77
 
 before=$(stat_of a .drops.notknown)
