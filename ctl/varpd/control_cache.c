@@ -55,16 +55,23 @@ static bool more_cache(struct control_conn *conn)
 	return true;
 }
 
+/* Streams a table's entries: of one supernet where the request names it, else of all. */
+static int show(struct control_conn *conn, struct control_args *args,
+		bool (*more)(struct control_conn *conn))
+{
+	conn->one_supernet = control_arg_snid(args, CONTROL_OPTIONAL, &conn->snid);
+	if (args->bad)
+		return CONTROL_FAILED;
+	control_stream(conn, more);
+	return CONTROL_LATER;
+}
+
 int control_do_cache_show(struct control_conn *conn, struct control_args *args, json_t **result,
 			  struct varpd_error *error)
 {
 	(void)result;
 	(void)error;
-	conn->one_supernet = control_arg_snid(args, CONTROL_OPTIONAL, &conn->snid);
-	if (args->bad)
-		return CONTROL_FAILED;
-	control_stream(conn, more_cache);
-	return CONTROL_LATER;
+	return show(conn, args, more_cache);
 }
 
 int control_do_cache_get(struct control_conn *conn, struct control_args *args, json_t **result,
@@ -192,9 +199,5 @@ int control_do_db_show(struct control_conn *conn, struct control_args *args, jso
 {
 	(void)result;
 	(void)error;
-	conn->one_supernet = control_arg_snid(args, CONTROL_OPTIONAL, &conn->snid);
-	if (args->bad)
-		return CONTROL_FAILED;
-	control_stream(conn, more_db);
-	return CONTROL_LATER;
+	return show(conn, args, more_db);
 }
