@@ -19,6 +19,7 @@ INCLUDEDIR	?= $(PREFIX)/include
 MANDIR		?= $(PREFIX)/share/man
 DOCDIR		?= $(PREFIX)/share/doc/varp
 UNITDIR		?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR	?= $(PREFIX)/lib/sysusers.d
 COMPDIR		?= $(PREFIX)/share/bash-completion/completions
 
 ifeq ($(origin CC),default)
@@ -57,6 +58,15 @@ ifdef SAN
 VARP_CFLAGS	+= -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
 VARP_LDFLAGS	+= -fsanitize=address,undefined
 endif
+# libFuzzer comes with clang: `make fuzz` sets CC.
+ifdef FUZZ
+VARP_CFLAGS	+= -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+VARP_LDFLAGS	+= -fsanitize=address,undefined
+FUZZ_LDFLAGS	:= -fsanitize=fuzzer
+FUZZ_MAIN	:= tests/fuzz/replay.c
+endif
+# What a fuzzer puts in the place of a part of the daemon wins over the archive's.
+FUZZ_LDFLAGS	+= -Wl,-z,muldefs
 ifdef COV
 VARP_CFLAGS	+= --coverage -O0 -DVARP_COVERAGE
 VARP_LDFLAGS	+= --coverage
@@ -66,7 +76,7 @@ endif
 pkg_cflags	= $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 pkg_libs	= $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 PKGS_LIB	:= jansson
-PKGS_CTL	:= libbpf libevent jansson sqlite3 inih libmnl
+PKGS_CTL	:= libbpf libevent libevent_openssl openssl jansson sqlite3 inih libmnl libseccomp
 HAVE_SYSTEMD	:= $(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo 1)
 ifeq ($(HAVE_SYSTEMD),1)
 PKGS_CTL	+= libsystemd
@@ -96,22 +106,23 @@ COMMON_OBJ	:= $(call obj,$(COMMON_SRC))
 VARPD_OBJ	:= $(call obj,$(VARPD_SRC))
 VARPCTL_OBJ	:= $(call obj,$(VARPCTL_SRC))
 
-# In a test directory test_*.c are programs; its other *.c are linked to each of them. tests/daemon, tests/netns and
-# tests/tools hold scripts; a *.c there is a helper program of its own.
+# In a test directory test_*.c are programs; its other *.c are linked to each of them. tests/daemon, tests/netns,
+# tests/attack and tests/tools hold scripts; a *.c there is a helper program of its own.
 test_progs	= $(patsubst %.c,$(B)/%,$(wildcard tests/$(1)/test_*.c))
 UNIT_TESTS	:= $(call test_progs,unit)
 SCENARIO_TESTS	:= $(call test_progs,scenario)
 BPF_TESTS	:= $(call test_progs,bpf)
 FUZZ_TESTS	:= $(call test_progs,fuzz)
-TEST_TOOLS	:= $(patsubst %.c,$(B)/%,$(wildcard tests/daemon/*.c tests/netns/*.c tests/tools/*.c))
+TEST_TOOLS	:= $(patsubst %.c,$(B)/%,$(wildcard tests/daemon/*.c tests/netns/*.c tests/tools/*.c tests/attack/*.c))
 BENCH_TOOLS	:= $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
-E2E_TESTS	:= $(wildcard tests/daemon/test_*.sh tests/netns/test_*.sh)
+ATTACK_TESTS	:= $(wildcard tests/attack/test_*.sh)
+E2E_TESTS	:= $(wildcard tests/daemon/test_*.sh tests/netns/test_*.sh) $(ATTACK_TESTS)
 # Run once more with sanitizers in varpd and varpctl: what reads from strangers.
 ASAN_E2E	:= $(filter tests/daemon/% %/test_first_packet.sh %/test_garbage.sh %/test_survive.sh,$(E2E_TESTS))
 EXAMPLES	:= $(patsubst docs/%.c,$(B)/%,$(EXAMPLE_SRC))
 USER_TESTS	:= $(UNIT_TESTS) $(SCENARIO_TESTS) $(FUZZ_TESTS)
-BPF_OBJ		:= $(if $(wildcard bpf/varp.bpf.c),$(B)/gen/varp.bpf.o)
-SKEL		:= $(if $(BPF_OBJ),$(B)/gen/varp.skel.h)
+SKEL		:= $(patsubst bpf/%.bpf.c,$(B)/gen/%.skel.h,$(wildcard bpf/*.bpf.c))
+TEST_SKELS	:= $(patsubst tests/bpf/progs/%.bpf.c,$(B)/gen/%.skel.h,$(wildcard tests/bpf/progs/*.bpf.c))
 
 # --- Main targets -----------------------------------------------------------------------------------------------------
 
@@ -128,23 +139,29 @@ deps: ## install the packages that build and tests need (Debian, Ubuntu)
 	$(Q)scripts/deps.sh build test
 
 clean: ## remove what was built
-	$(Q)rm -rf $(B) $(B)-asan $(B)-cov
+	$(Q)rm -rf $(B) $(B)-asan $(B)-cov $(B)-fuzz
 
 # --- BPF --------------------------------------------------------------------------------------------------------------
 
-$(B)/gen/varp.tmp.bpf.o: bpf/varp.bpf.c | check-tools
+$(B)/gen/%.tmp.bpf.o: bpf/%.bpf.c | check-tools
 	$(call msg,BPF,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
 
 # Linking strips DWARF and leaves BTF.
-$(B)/gen/varp.bpf.o: $(B)/gen/varp.tmp.bpf.o
+$(B)/gen/%.bpf.o: $(B)/gen/%.tmp.bpf.o
 	$(call msg,BPFLINK,$@)
 	$(Q)$(BPFTOOL) gen object $@ $<
 
-$(B)/gen/varp.skel.h: $(B)/gen/varp.bpf.o
+$(B)/gen/%.skel.h: $(B)/gen/%.bpf.o
 	$(call msg,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name varp_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+# Programs that only tests load.
+$(B)/gen/%.tmp.bpf.o: tests/bpf/progs/%.bpf.c | check-tools
+	$(call msg,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
 
 check-tools:
 	@command -v $(CLANG) >/dev/null || { echo "varp: clang not found; 'make deps' installs it" >&2; exit 1; }
@@ -167,7 +184,7 @@ $(B)/obj/%.o: %.c
 # The skeleton must exist before the first compilation of what includes it; later the dependency files know.
 $(VARPD_OBJ): | $(SKEL) check-libs
 $(COMMON_OBJ) $(VARPCTL_OBJ): | check-libs
-$(call obj,$(wildcard tests/bpf/*.c)): | $(SKEL)
+$(call obj,$(wildcard tests/bpf/*.c)): | $(SKEL) $(TEST_SKELS)
 
 $(B)/libvarp.a: $(LIB_OBJ)
 $(B)/libctl.a: $(COMMON_OBJ) $(filter-out %/main.o,$(VARPD_OBJ))
@@ -206,16 +223,19 @@ $(B)/examples/%: docs/examples/%.c $(B)/libvarp.so
 # --- Test programs ----------------------------------------------------------------------------------------------------
 
 # Unit tests of daemon modules link the daemon too; one whose namesake is in libvarp does without.
-test_libs	= $(if $(wildcard libvarp/$(patsubst test_%,%,$(2)).[ch])$(filter-out unit,$(1)),,$(B)/libctl.a) $(B)/libvarp.a
+test_libs	= $(if $(filter fuzz,$(1)),$(B)/libctl.a,$(if $(wildcard libvarp/$(patsubst test_%,%,$(2)).[ch])$(filter-out unit,$(1)),,$(B)/libctl.a)) $(B)/libvarp.a
 
 define test_rule
 $(B)/tests/$(1)/$(2): $(B)/obj/tests/$(1)/$(2).o \
-		$(call obj,$(filter-out tests/$(1)/test_%,$(wildcard tests/$(1)/*.c))) $(call test_libs,$(1),$(2))
+		$(call obj,$(filter-out tests/$(1)/test_% $(FUZZ_MAIN),$(wildcard tests/$(1)/*.c))) $(call test_libs,$(1),$(2))
 	$$(call msg,LINK,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(link) $$^ $$(LIBS_CTL) $$(LIBS_TEST)
+	$$(Q)$$(link) $(if $(filter fuzz,$(1)),$(FUZZ_LDFLAGS)) $$^ $$(LIBS_CTL) $$(LIBS_TEST)
 endef
 $(foreach d,unit scenario bpf fuzz,$(foreach t,$(call test_progs,$(d)),$(eval $(call test_rule,$(d),$(notdir $(t))))))
+
+# Certificates to test with are made as varpctl makes them.
+$(B)/tests/unit/test_credentials: $(call obj,ctl/varpctl/pki_make.c)
 
 # These run the program itself.
 $(filter $(B)/tests/unit/test_varpctl_%,$(UNIT_TESTS)): | $(B)/varpctl
@@ -271,6 +291,17 @@ test-asan: ## user-space tests, daemon and tool with ASan and UBSan
 	$(Q)$(submake) B=$(B)-asan SAN=1 WERROR= tests-all
 	$(Q)$(RUN) -j $(NPROC) $(ASAN_TESTS) --serial $(ASAN_SCRIPTS)
 
+test-attack: all $(TEST_TOOLS) ## the attacks at full size (a quarter of an hour; root)
+	$(Q)VARP_ATTACK=full TEST_TIMEOUT=1200 $(RUN) $(ATTACK_TESTS)
+
+fuzzers: $(FUZZ_TESTS)
+.PHONY: fuzzers
+
+fuzz: ## fuzz every parser, each for FUZZ_SECONDS=600 (clang with libFuzzer)
+	$(Q)scripts/deps.sh build test fuzz
+	$(Q)$(submake) B=$(B)-fuzz CC=$(CLANG) FUZZ=1 WERROR= fuzzers
+	$(Q)B="$(abspath $(B)-fuzz)" tests/fuzz/run.sh
+
 coverage: ## line coverage of libvarp, at least 90 %
 	$(Q)$(submake) B=$(B)-cov COV=1 WERROR= tests-user
 	$(Q)$(RUN) scripts/coverage.sh
@@ -303,7 +334,7 @@ subst_paths = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@SBINDIR@|$(SBINDIR)|g' -e '
 	-e 's|@LIBS_PRIVATE@|$(LIBS_LIB)|g'
 D	= $(DESTDIR)
 MANS	:= $(wildcard docs/man/*.[1-9])
-UNITS	:= $(wildcard systemd/*.service)
+UNITS	:= $(wildcard systemd/*.service systemd/*.socket)
 HEADERS	:= include/varp/varp.h include/varp/wire.h
 
 install: all ## install under PREFIX (and DESTDIR)
@@ -317,6 +348,7 @@ install: all ## install under PREFIX (and DESTDIR)
 	$(Q)ln -sf libvarp.so.$(SOVERSION) $(D)$(LIBDIR)/libvarp.so
 	$(Q)install -m 644 $(HEADERS) $(D)$(INCLUDEDIR)/varp
 	$(Q)$(subst_paths) varp.pc.in > $(D)$(LIBDIR)/pkgconfig/libvarp.pc
+	$(Q)install -d $(D)$(SYSUSERSDIR) && install -m 644 systemd/varp.sysusers $(D)$(SYSUSERSDIR)/varp.conf
 	$(Q)for u in $(UNITS); do $(subst_paths) $$u > $(D)$(UNITDIR)/$${u##*/}; done
 	$(Q)for m in $(MANS); do install -d $(D)$(MANDIR)/man$${m##*.}; install -m 644 $$m $(D)$(MANDIR)/man$${m##*.}; done
 	$(Q)$(B)/varpctl completion bash > $(D)$(COMPDIR)/varpctl
@@ -324,17 +356,19 @@ install: all ## install under PREFIX (and DESTDIR)
 	$(Q)if [ -f docs/varpd.conf.example ]; then install -m 644 docs/varpd.conf.example $(D)$(DOCDIR); \
 		test -e $(D)$(SYSCONFDIR)/varp/varpd.conf || \
 		install -m 644 docs/varpd.conf.example $(D)$(SYSCONFDIR)/varp/varpd.conf; fi
-	$(Q)if [ -z "$(D)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+	$(Q)if [ -z "$(D)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; \
+		getent passwd varp >/dev/null || systemd-sysusers $(SYSUSERSDIR)/varp.conf || \
+		useradd --system --user-group --no-create-home --shell /usr/sbin/nologin varp; fi
 
 uninstall: ## remove what install put there; configuration and state stay
 	$(Q)rm -f $(D)$(SBINDIR)/varpd $(D)$(SBINDIR)/varpctl $(D)$(LIBDIR)/libvarp.a $(D)$(LIBDIR)/libvarp.so \
 		$(D)$(LIBDIR)/libvarp.so.$(SOVERSION) $(D)$(LIBDIR)/libvarp.so.$(VERSION) \
-		$(D)$(LIBDIR)/pkgconfig/libvarp.pc $(D)$(COMPDIR)/varpctl
+		$(D)$(LIBDIR)/pkgconfig/libvarp.pc $(D)$(COMPDIR)/varpctl $(D)$(SYSUSERSDIR)/varp.conf
 	$(Q)rm -f $(foreach u,$(notdir $(UNITS)),$(D)$(UNITDIR)/$(u)) \
 		$(foreach m,$(notdir $(MANS)),$(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(m)))/$(m))
 	$(Q)rm -rf $(D)$(INCLUDEDIR)/varp $(D)$(DOCDIR)
 
-.PHONY: all help deps clean demo test test-unit test-bpf test-e2e test-asan coverage test-kernels bench bench-quick check-layers lint \
+.PHONY: all help deps clean demo test test-unit test-bpf test-e2e test-asan test-attack fuzz coverage test-kernels bench bench-quick check-layers lint \
 	install uninstall
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

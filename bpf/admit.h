@@ -78,7 +78,7 @@ static __always_inline int admit(struct __sk_buff *skb, struct job *job)
 	     (job->in.v6 && ip6_is_extension(job->in.l4_proto))) && carries_varp(skb, &job->in))
 		return VARP_DROP_LOOP;
 	key_set_snid(&job->in.key, &job->dev->snid);
-	job->now = bpf_ktime_get_boot_ns();
+	job->now = clock_now(job->stats);
 	return VERDICT_OK;
 }
 

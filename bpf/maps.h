@@ -3,7 +3,7 @@
  * The maps, and the read-only settings that varpd writes before it loads the object. Keys, values and who writes
  * them are described in <varp/abi.h>; here are only names, kinds and sizes.
  *
- * varpd pins every map but varp_scratch; varp_joined is one for all instances. It may resize varp_cache, varp_pending
+ * varpd pins every map but varp_scratch and what channel.h has; varp_joined is one for all instances. It may resize varp_cache, varp_pending
  * and varp_events before loading, and sets the size of varp_scratch to the number of possible CPUs.
  */
 #ifndef VARP_BPF_MAPS_H
@@ -29,6 +29,8 @@ const volatile __u16 geneve_port = VARP_GENEVE_PORT;
 /* Who we are in varp_joined. */
 const volatile __u64 netns_inode;
 const volatile __u32 instance_id;
+/* In front of the counter in every nonce: random for each load, for the counter begins anew with it. Zero: seal nothing. */
+const volatile __u64 sender_salt[VARP_SALT_LEN / 8];
 /* The kernel knows BPF_F_ADJ_ROOM_DECAP_L3_IPV4 and _IPV6 (Linux 6.3 and newer). */
 const volatile bool decap_l3_flags;
 
@@ -99,6 +101,20 @@ struct {
 	__type(value, struct varp_joined);
 	__uint(max_entries, 4 * VARP_MAX_SUPERNETS);
 } varp_joined SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct varp_combo);
+	__type(value, struct varp_channel);
+	__uint(max_entries, VARP_MAX_SUPERNETS);
+} varp_channels SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct varp_sender_key);
+	__type(value, struct varp_sender);
+	__uint(max_entries, 4096);
+} varp_senders SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

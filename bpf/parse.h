@@ -25,6 +25,7 @@
 /* What parsing an inner packet yields. */
 struct inner {
 	struct varp_key key;	/* vaddr is the destination; the supernet is for the caller to fill in */
+	struct varp_addr src;
 	__u32 off;	/* of the IP header in the frame */
 	__u32 len;	/* octets from there to the end of what was sent, padding included */
 	__u32 l4_off;	/* of what follows the first IP header */
@@ -92,6 +93,7 @@ static __always_inline int inner_parse_v4(struct __sk_buff *skb, struct inner *i
 		return VARP_DROP_INNER_HEADER;
 
 	addr_from_v4(&in->key.vaddr, ip->daddr);
+	addr_from_v4(&in->src, ip->saddr);
 	in->l4_off = in->off + hlen;
 	in->l4_proto = ip->protocol;
 	in->tos = ip->tos;
@@ -111,6 +113,7 @@ static __always_inline int inner_parse_v6(struct __sk_buff *skb, struct inner *i
 		return VARP_DROP_INNER_HEADER;
 
 	addr_from_v6(&in->key.vaddr, &ip->daddr);
+	addr_from_v6(&in->src, &ip->saddr);
 	/* Would name an IPv4 node. Such addresses have no business on a wire. */
 	if (addr_is_mapped(&in->key.vaddr))
 		return VARP_DROP_INNER_HEADER;

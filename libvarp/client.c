@@ -33,7 +33,7 @@ int varp_engine_client_set(struct varp_engine *engine, uint64_t now_ns,
 {
 	struct varp_client *client;
 
-	if (!varp_auth_have(engine->config.insecure, snid))
+	if (!varp_engine_may(engine, snid))
 		return -EACCES;
 	client = varp_client_take(engine, snid);
 	if (!client)
@@ -44,8 +44,12 @@ int varp_engine_client_set(struct varp_engine *engine, uint64_t now_ns,
 	client->server = *server;
 	client->health = VARP_SERVER_WELL;
 	client->answered_ns = now_ns;
-	if (!varp_table_serves(engine->table, snid, NULL))
-		follow_server(engine, now_ns, client);
+	varp_session_restart(engine, client);
+	if (varp_table_serves(engine->table, snid, NULL))
+		return 0;
+	follow_server(engine, now_ns, client);
+	if (!varp_session_of(engine, now_ns, client))
+		varp_session_want(engine, now_ns, client);
 	return 0;
 }
 
@@ -64,6 +68,7 @@ int varp_engine_client_clear(struct varp_engine *engine, uint64_t now_ns,
 			varp_lookup_free(engine, lookup);
 	}
 	client->has_server = false;
+	varp_auth_client_clear(engine->auth, snid);
 	varp_client_drop_if_unused(engine, client);
 	return 0;
 }
@@ -122,10 +127,10 @@ static bool can_ask(struct varp_engine *engine, uint64_t now_ns, const struct va
 {
 	char text[VARP_SNID_TEXT];
 
-	if (!varp_auth_have(engine->config.insecure, snid)) {
+	if (!varp_engine_may(engine, snid)) {
 		varp_engine_log(engine, now_ns, VARP_LOG_NO_CREDENTIALS,
-				"no credentials for supernet %s: set `insecure = yes` in "
-				"/etc/varp/varpd.conf or start varpd with --insecure",
+				"no credentials for supernet %s: give this host a key or a "
+				"certificate for it, or start varpd with --insecure",
 				varp_snid_format(snid, text));
 		return false;
 	}
@@ -276,12 +281,18 @@ static bool is_expected(const struct varp_engine *engine, const struct varp_look
 	*reason = VARP_DROP_VARP_NONCE;
 	if (msg->nonce != lookup->nonce)
 		return false;
+	/*
+	 * That the session is ours with this server has been checked. It need not be the last
+	 * request's: an answer in the one before is late, and as good. But what was asked in a
+	 * session is not answered outside.
+	 */
 	*reason = VARP_DROP_VARP_SESSION;
-	return msg->session == lookup->session;
+	return !msg->session == !lookup->session;
 }
 
 void varp_client_answer(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
-			uint16_t from_port, const struct varp_msg *msg)
+			uint16_t from_port, const struct varp_msg *msg,
+			const struct varp_session *session)
 {
 	const struct varp_key key = varp_key_make(&msg->snid, &msg->vaddr);
 	struct varp_lookup *lookup = varp_lookup_find(engine, &key);
@@ -291,7 +302,9 @@ void varp_client_answer(struct varp_engine *engine, uint64_t now_ns, const struc
 		varp_engine_drop(engine, reason);
 		return;
 	}
+	(void)session;	/* msg->session says as much */
 	lookup->client->answered_ns = now_ns;
+	lookup->client->doubted = false;
 	lookup->client->health = msg->type == VARP_MSG_NAK_NOAUTHORITY ? VARP_SERVER_NOAUTHORITY
 								       : VARP_SERVER_WELL;
 	if (msg->type == VARP_MSG_REPLY) {
@@ -337,7 +350,7 @@ static void refresh(struct varp_engine *engine, uint64_t now_ns, const struct va
 	bool here = varp_server_find(engine, key, &entry, &ttl_s);
 
 	if (!here && (!varp_engine_client_get(engine, &key->snid, NULL) ||
-		      !varp_addr_is_unicast(&key->vaddr)))
+		      !varp_engine_may(engine, &key->snid) || !varp_addr_is_unicast(&key->vaddr)))
 		return;
 	if (!entry && varp_lookup_take(engine, key, VARP_LOOKUP_REFRESH, &lookup))
 		return;

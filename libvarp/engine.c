@@ -29,8 +29,9 @@ struct varp_engine *varp_engine_new(const struct varp_engine_config *config)
 	if (!engine)
 		return NULL;
 	engine->table = varp_table_new();
-	if (!engine->table) {
-		free(engine);
+	engine->auth = varp_auth_new(config->insecure);
+	if (!engine->table || !engine->auth) {
+		varp_engine_free(engine);
 		return NULL;
 	}
 	engine->config = *config;
@@ -65,6 +66,7 @@ void varp_engine_free(struct varp_engine *engine)
 		return;
 	free_clients(engine, false);
 	varp_table_free(engine->table);
+	varp_auth_free(engine->auth);
 	free(engine);
 }
 
@@ -72,6 +74,7 @@ void varp_engine_reset(struct varp_engine *engine, uint64_t now_ns)
 {
 	(void)now_ns;
 	free_clients(engine, true);
+	varp_auth_client_clear_all(engine->auth);
 	varp_table_clear(engine->table);
 }
 
@@ -111,17 +114,41 @@ const struct varp_engine_stats *varp_engine_stats(const struct varp_engine *engi
 
 /* --- Time --- */
 
+static void tell_gone(const struct varp_session *session, void *ctx)
+{
+	const struct varp_action action = {
+		.type = VARP_ACTION_SESSION_GONE,
+		.key.snid = session->snid,
+		.session = session->id,
+	};
+
+	varp_engine_emit(ctx, &action);
+}
+
 void varp_engine_tick(struct varp_engine *engine, uint64_t now_ns)
 {
 	struct varp_timer *timer;
 
 	while ((timer = varp_timers_pop(&engine->timers, now_ns)))
 		varp_lookup_due(engine, now_ns, (struct varp_lookup *)timer);
+	while ((timer = varp_timers_pop(&engine->session_timers, now_ns)))
+		varp_session_due(engine, now_ns, (struct varp_client *)timer);
+	varp_auth_server_expire(engine->auth, now_ns, tell_gone, engine);
 }
 
 uint64_t varp_engine_next_ns(const struct varp_engine *engine)
 {
-	return varp_timers_next_ns(&engine->timers);
+	const uint64_t next_ns[] = {
+		varp_timers_next_ns(&engine->timers),
+		varp_timers_next_ns(&engine->session_timers),
+		varp_auth_server_next_ns(engine->auth),
+	};
+	uint64_t first_ns = UINT64_MAX;
+
+	for (size_t i = 0; i < sizeof(next_ns) / sizeof(next_ns[0]); i++)
+		if (next_ns[i] < first_ns)
+			first_ns = next_ns[i];
+	return first_ns;
 }
 
 /* --- Messages --- */
@@ -132,7 +159,8 @@ uint64_t varp_engine_next_ns(const struct varp_engine *engine)
 static const struct message_type {
 	size_t sent;
 	void (*handle)(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
-		       uint16_t from_port, const struct varp_msg *msg);
+		       uint16_t from_port, const struct varp_msg *msg,
+		       const struct varp_session *session);
 } message_types[] = {
 	[VARP_MSG_REQUEST] = { COUNTER(requests_sent), varp_server_request },
 	[VARP_MSG_REPLY] = { COUNTER(replies_sent), varp_client_answer },
@@ -148,22 +176,31 @@ void varp_engine_drop(struct varp_engine *engine, enum varp_drop reason)
 void varp_engine_receive(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
 			 uint16_t from_port, const uint8_t *data, size_t len)
 {
+	const struct varp_session *session;
 	struct varp_msg msg;
 	enum varp_drop reason;
 
 	if (varp_msg_decode(data, len, &msg, &reason) ||
-	    varp_auth_check(engine->config.insecure, &msg, data, &reason)) {
+	    varp_auth_check(engine->auth, now_ns, &msg, data, from, &session, &reason)) {
 		varp_engine_drop(engine, reason);
 		return;
 	}
-	message_types[msg.type].handle(engine, now_ns, from, from_port, &msg);
+	message_types[msg.type].handle(engine, now_ns, from, from_port, &msg, session);
+}
+
+bool varp_engine_may(const struct varp_engine *engine, const struct varp_snid *snid)
+{
+	const struct varp_engine_config *config = &engine->config;
+
+	return config->insecure || (config->credentials && config->credentials(config->ctx, snid));
 }
 
 void varp_engine_send(struct varp_engine *engine, const struct varp_msg *msg,
-		      const struct varp_addr *to, uint16_t port)
+		      const struct varp_session *session, const struct varp_addr *to, uint16_t port)
 {
+	bool answer = msg->type != VARP_MSG_REQUEST;
 	uint8_t data[VARP_MSG_LEN];
-	const struct varp_action action = {
+	struct varp_action action = {
 		.type = VARP_ACTION_SEND,
 		.key.snid = msg->snid,
 		.raddr = *to,
@@ -172,8 +209,10 @@ void varp_engine_send(struct varp_engine *engine, const struct varp_msg *msg,
 		.data_len = sizeof(data),
 	};
 
+	if (session)
+		action.source = answer ? session->server : session->client;
 	varp_msg_encode(msg, data);
-	varp_auth_sign(engine->config.insecure, data);
+	varp_auth_sign(session, answer, data);
 	++*(uint64_t *)((char *)&engine->stats + message_types[msg->type].sent);
 	varp_engine_emit(engine, &action);
 }

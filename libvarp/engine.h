@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include <varp/abi.h>
+#include "auth.h"
 #include "msg.h"
 #include "table.h"
 
@@ -49,15 +50,24 @@ enum varp_action_type {
 	VARP_ACTION_REMOVE,	/* remove the cache entry */
 	/* Look the entry up and call varp_engine_age() (ttl too short for the sweep) */
 	VARP_ACTION_CHECK,
+	/*
+	 * A session with this server is needed: exchange keys, then varp_engine_session_set() or
+	 * varp_engine_session_failed(). Comes again while one is needed, so also during an exchange
+	 */
+	VARP_ACTION_SESSION,
+	VARP_ACTION_SESSION_GONE,	/* as server: this session has ended and is forgotten */
 	VARP_ACTION_NOTIFY,
 	VARP_ACTION_LOG,
 };
 
 struct varp_action {
 	enum varp_action_type type;
-	struct varp_key key;			/* all but SEND (there snid is set) and LOG */
-	/* RESOLVED; SEND: destination; NOTIFY where known, else zero */
+	/* All but LOG; SEND, SESSION, SESSION_GONE: snid only */
+	struct varp_key key;
+	/* RESOLVED; SEND: destination; SESSION: server; NOTIFY where known, else zero */
 	struct varp_addr raddr;
+	struct varp_addr source;		/* SEND: what to send from; zero: any */
+	uint64_t session;			/* SESSION_GONE: its id */
 	uint64_t deadline_ns;			/* RESOLVED, NOTKNOWN */
 	uint32_t ttl_s;				/* RESOLVED */
 	uint16_t port;				/* SEND: destination port, host order */
@@ -80,6 +90,11 @@ struct varp_engine_config {
 	/* Must not call back into the engine */
 	void (*emit)(void *ctx, const struct varp_action *action);
 	uint64_t (*random)(void *ctx);	/* unpredictable; nonces */
+	/*
+	 * Is there a certificate or key for this supernet? NULL: for none. Not asked in insecure
+	 * mode. Must not call back into the engine
+	 */
+	bool (*credentials)(void *ctx, const struct varp_snid *snid);
 	void *ctx;
 };
 
@@ -100,8 +115,9 @@ struct varp_engine;
 struct varp_engine *varp_engine_new(const struct varp_engine_config *config);
 void varp_engine_free(struct varp_engine *engine);
 /*
- * Memo, varpd_init: forgets clients, servers, mappings, lookups. Emits FORGET and UNANSWERED for
- * what was open.
+ * Memo, varpd_init: forgets clients, servers, mappings, lookups, and the sessions of the client
+ * role (those of the server role are the clients', who could not know). Emits FORGET and UNANSWERED
+ * for what was open.
  */
 void varp_engine_reset(struct varp_engine *engine, uint64_t now_ns);
 
@@ -109,7 +125,8 @@ void varp_engine_reset(struct varp_engine *engine, uint64_t now_ns);
 
 /*
  * Which server to ask. 0; -EACCES when no credentials exist (not insecure); -ENOMEM. Open lookups
- * are asked there at once.
+ * are asked there at once. A session with it is wanted at once too, so that the first packet need
+ * not wait for one, and wrong credentials show.
  */
 int varp_engine_client_set(struct varp_engine *engine, uint64_t now_ns,
 			   const struct varp_snid *snid,
@@ -188,6 +205,37 @@ int varp_engine_add(struct varp_engine *engine, uint64_t now_ns,
 		    const struct varp_table_entry *entry);
 /* 0, -ENOENT */
 int varp_engine_remove(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key);
+
+/* --- Sessions (auth.h), which the caller's key exchange makes --- */
+
+/*
+ * As client: from now on the supernet's server is asked in it, and what waits for one at once. Keys
+ * are copied. 0; -ENOENT: that server is not to be asked any more; -EINVAL: no id, or its end has
+ * come; -ENOMEM.
+ */
+int varp_engine_session_set(struct varp_engine *engine, uint64_t now_ns,
+			    const struct varp_session *session);
+/* The key exchange failed. It is asked for again, after five failures more seldom. */
+void varp_engine_session_failed(struct varp_engine *engine, uint64_t now_ns,
+				const struct varp_snid *snid, const struct varp_addr *server);
+/*
+ * Forgets a client's session (its credentials have gone or changed). What is open wants a new one.
+ */
+void varp_engine_session_clear(struct varp_engine *engine, uint64_t now_ns,
+			       const struct varp_snid *snid);
+/* In which the supernet's server is asked at present; NULL: in none. Valid until the next call. */
+const struct varp_session *varp_engine_session_get(const struct varp_engine *engine,
+						   uint64_t now_ns, const struct varp_snid *snid);
+
+/* As server: 0, -EEXIST (choose another id), -ENOBUFS (too many), -ENOMEM */
+int varp_engine_session_add(struct varp_engine *engine, const struct varp_session *session);
+/* 0, -ENOENT. Emits nothing. */
+int varp_engine_session_remove(struct varp_engine *engine, uint64_t id);
+size_t varp_engine_session_count(const struct varp_engine *engine);
+/* Until visit returns false; it must not add or remove any. */
+void varp_engine_each_session(const struct varp_engine *engine,
+			      bool (*visit)(const struct varp_session *session, void *ctx),
+			      void *ctx);
 
 /* --- Both --- */
 

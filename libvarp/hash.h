@@ -10,9 +10,8 @@
 #include <uthash.h>
 
 /*
- * Every link of a chain is a cache miss, and a table may hold a million mappings: shorter chains
- * than uthash's 10 make adding them a quarter faster. (Much shorter ones make it double its buckets
- * too often, and slower.)
+ * Every link of a chain is a cache miss: with shorter chains than uthash's 10 a large table is filled
+ * a quarter faster. (Much shorter ones make it double its buckets too often, and slower.)
  */
 #undef HASH_BKT_CAPACITY_THRESH
 #define HASH_BKT_CAPACITY_THRESH 6U

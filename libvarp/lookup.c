@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The life of one lookup: asked for, repeated with growing gaps inside one window, and ended by an
- *answer or by the window. All timers of the engine are armed here, one per lookup, and mean by
- *state:
+ * answer or by the window. The timers of lookups are armed here, one per lookup, and mean by
+ * state:
  *
  *	OPEN, REFRESH	the next repetition, or the end of the window
  *	NOTKNOWN	the end of the negative answer's life
@@ -39,6 +39,7 @@ struct varp_client *varp_client_take(struct varp_engine *engine, const struct va
 	if (!client)
 		return NULL;
 	client->snid = *snid;
+	varp_session_restart(engine, client);
 	HASH_ADD(hh, engine->clients, snid, sizeof(client->snid), client);
 	if (!client->hh.tbl) {
 		free(client);
@@ -51,6 +52,7 @@ void varp_client_drop_if_unused(struct varp_engine *engine, struct varp_client *
 {
 	if (client->has_server || client->lookups)
 		return;
+	varp_timers_cancel(&engine->session_timers, &client->timer);
 	HASH_DEL(engine->clients, client);
 	free(client);
 }
@@ -146,11 +148,20 @@ void varp_lookup_free(struct varp_engine *engine, struct varp_lookup *lookup)
 
 /* --- Asking --- */
 
+static void wait_for_session(struct varp_engine *engine, uint64_t now_ns,
+			     struct varp_lookup *lookup)
+{
+	lookup->waiting = true;
+	varp_timers_arm(&engine->timers, &lookup->timer, lookup->ends_ns);
+	varp_session_want(engine, now_ns, lookup->client);
+}
+
 static void ask(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup *lookup)
 {
+	const struct varp_session *session = varp_session_of(engine, now_ns, lookup->client);
 	const struct varp_msg msg = {
 		.type = VARP_MSG_REQUEST,
-		.session = lookup->session,
+		.session = session ? session->id : 0,
 		.nonce = lookup->nonce,
 		.snid = lookup->key.snid,
 		.vaddr = lookup->key.vaddr,
@@ -158,19 +169,30 @@ static void ask(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup 
 	};
 	uint64_t next_ns = now_ns + lookup->gap_ms * VARP_NS_PER_MS;
 
+	if (!session && !engine->config.insecure) {
+		wait_for_session(engine, now_ns, lookup);
+		return;
+	}
+	lookup->waiting = false;
+	lookup->session = msg.session;
+	lookup->asked_ns = now_ns;
 	varp_timers_arm(&engine->timers, &lookup->timer,
 			next_ns < lookup->ends_ns ? next_ns : lookup->ends_ns);
-	varp_engine_send(engine, &msg, &lookup->server, engine->config.varp_port);
+	varp_engine_send(engine, &msg, session, &lookup->server, engine->config.varp_port);
+}
+
+void varp_lookup_resume(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup *lookup)
+{
+	lookup->gap_ms = engine->config.retry_ms;
+	ask(engine, now_ns, lookup);
 }
 
 /* A new nonce for a new server: the old one's answer is no longer wanted. */
 void varp_lookup_redirect(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup *lookup)
 {
 	lookup->nonce = engine->config.random(engine->config.ctx);
-	lookup->session = varp_auth_session(engine->config.insecure, &lookup->key.snid);
 	lookup->server = lookup->client->server;
-	lookup->gap_ms = engine->config.retry_ms;
-	ask(engine, now_ns, lookup);
+	varp_lookup_resume(engine, now_ns, lookup);
 }
 
 void varp_lookup_start(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup *lookup)
@@ -194,10 +216,13 @@ static void note_silence(const struct varp_engine *engine, const struct varp_loo
 static void repeat(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup *lookup)
 {
 	if (now_ns >= lookup->ends_ns) {
-		note_silence(engine, lookup);
+		if (!lookup->waiting)
+			note_silence(engine, lookup);
 		varp_lookup_forget(engine, lookup);
 		return;
 	}
+	if (lookup->session && lookup->client->answered_ns <= lookup->asked_ns)
+		varp_session_doubt(engine, now_ns, lookup->client);
 	lookup->gap_ms =
 		lookup->gap_ms < engine->config.window_ms ? lookup->gap_ms * 2 : lookup->gap_ms;
 	engine->stats.requests_repeated++;

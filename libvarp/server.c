@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The server role: answers requests from the table, and keeps this host's own cache in step when
- * the group manager changes it. It remembers nothing of its clients.
+ * the group manager changes it. It remembers nothing of its clients but their sessions (auth.c).
  */
 #include <errno.h>
 
@@ -45,7 +45,8 @@ static void log_noauthority(struct varp_engine *engine, uint64_t now_ns,
 
 /* An answer is its request with another type: nonce, session, SnId, ChId and vaddr are echoed. */
 void varp_server_request(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
-			 uint16_t from_port, const struct varp_msg *msg)
+			 uint16_t from_port, const struct varp_msg *msg,
+			 const struct varp_session *session)
 {
 	const struct varp_key key = varp_key_make(&msg->snid, &msg->vaddr);
 	const struct varp_table_entry *entry = NULL;
@@ -66,7 +67,7 @@ void varp_server_request(struct varp_engine *engine, uint64_t now_ns, const stru
 	} else {
 		answer.type = VARP_MSG_NAK_NOTKNOWN;
 	}
-	varp_engine_send(engine, &answer, from, from_port);
+	varp_engine_send(engine, &answer, session, from, from_port);
 }
 
 /* --- The group manager's changes --- */
@@ -76,7 +77,7 @@ int varp_engine_server_set(struct varp_engine *engine, uint64_t now_ns,
 {
 	int err;
 
-	if (!varp_auth_have(engine->config.insecure, snid))
+	if (!varp_engine_may(engine, snid))
 		return -EACCES;
 	err = varp_table_server_set(engine->table, snid, ttl_s);
 	if (!err)

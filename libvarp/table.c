@@ -1,31 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The authoritative table: a hash of supernets, each with a hash of its mappings by vaddr, so that
- * counting and listing one supernet does not walk the others. One allocation per mapping. A
- * supernet's record lives while it is served or has mappings.
+ * The authoritative table: a hash of supernets, each with its mappings by vaddr (rows.c), so that
+ * counting and listing one supernet does not walk the others. A supernet's record lives while it is
+ * served or has mappings.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "addr.h"
 #include "hash.h"
+#include "rows.h"
 #include "table.h"
-
-struct mapping {
-	struct varp_table_entry entry;	/* hashed by entry.key.vaddr */
-	UT_hash_handle hh;
-};
 
 struct supernet {
 	struct varp_snid snid;
 	bool served;
 	int32_t ttl_s;			/* default, valid if served */
-	struct mapping *mappings;
+	struct varp_rows rows;
 	UT_hash_handle hh;
 };
 
 struct varp_table {
 	struct supernet *supernets;
+	struct supernet *recent;	/* was added to last: more is likely to follow; or NULL */
 	size_t count;			/* mappings of all supernets */
 };
 
@@ -42,33 +40,30 @@ void varp_table_free(struct varp_table *table)
 	free(table);
 }
 
-static void free_mappings(struct supernet *supernet)
+static void free_supernet(struct varp_table *table, struct supernet *supernet)
 {
-	struct mapping *mapping = supernet->mappings, *next;
-
-	HASH_CLEAR(hh, supernet->mappings);
-	for (; mapping; mapping = next) {
-		next = mapping->hh.next;
-		free(mapping);
-	}
+	if (table->recent == supernet)
+		table->recent = NULL;
+	HASH_DEL(table->supernets, supernet);
+	varp_rows_fini(&supernet->rows);
+	free(supernet);
 }
 
 void varp_table_clear(struct varp_table *table)
 {
 	struct supernet *supernet, *next;
 
-	HASH_ITER(hh, table->supernets, supernet, next) {
-		HASH_DEL(table->supernets, supernet);
-		free_mappings(supernet);
-		free(supernet);
-	}
+	HASH_ITER(hh, table->supernets, supernet, next)
+		free_supernet(table, supernet);
 	table->count = 0;
 }
 
 static struct supernet *find_supernet(const struct varp_table *table, const struct varp_snid *snid)
 {
-	struct supernet *supernet;
+	struct supernet *supernet = table->recent;
 
+	if (supernet && varp_snid_equal(&supernet->snid, snid))
+		return supernet;
 	HASH_FIND(hh, table->supernets, snid, sizeof(*snid), supernet);
 	return supernet;
 }
@@ -77,8 +72,10 @@ static struct supernet *take_supernet(struct varp_table *table, const struct var
 {
 	struct supernet *supernet = find_supernet(table, snid);
 
-	if (supernet)
+	if (supernet) {
+		table->recent = supernet;
 		return supernet;
+	}
 	supernet = calloc(1, sizeof(*supernet));
 	if (!supernet)
 		return NULL;
@@ -88,15 +85,14 @@ static struct supernet *take_supernet(struct varp_table *table, const struct var
 		free(supernet);
 		return NULL;
 	}
+	table->recent = supernet;
 	return supernet;
 }
 
 static void drop_supernet_if_empty(struct varp_table *table, struct supernet *supernet)
 {
-	if (supernet->served || supernet->mappings)
-		return;
-	HASH_DEL(table->supernets, supernet);
-	free(supernet);
+	if (!supernet->served && !supernet->rows.count)
+		free_supernet(table, supernet);
 }
 
 int varp_table_server_set(struct varp_table *table, const struct varp_snid *snid, int32_t ttl_s)
@@ -132,53 +128,70 @@ bool varp_table_serves(const struct varp_table *table, const struct varp_snid *s
 	return true;
 }
 
-static struct mapping *find_mapping(const struct supernet *supernet, const struct varp_addr *vaddr)
-{
-	struct mapping *mapping;
-
-	HASH_FIND(hh, supernet->mappings, vaddr, sizeof(*vaddr), mapping);
-	return mapping;
-}
-
 int varp_table_add(struct varp_table *table, const struct varp_table_entry *entry)
 {
 	struct supernet *supernet = take_supernet(table, &entry->key.snid);
-	struct mapping *mapping;
+	bool added;
+	int err = supernet ? varp_rows_put(&supernet->rows, entry, &added) : -ENOMEM;
 
-	if (!supernet)
-		return -ENOMEM;
-	mapping = find_mapping(supernet, &entry->key.vaddr);
-	if (mapping) {
-		mapping->entry = *entry;
-		return 0;
+	if (!err)
+		table->count += added;
+	else if (supernet)
+		drop_supernet_if_empty(table, supernet);
+	return err;
+}
+
+/* The supernet that rows are being appended to; what came before is complete then. */
+static int append_to(struct varp_table *table, const struct varp_snid *snid)
+{
+	struct supernet *former = table->recent;
+
+	if (former && former->rows.count) {
+		int order = memcmp(&former->snid, snid, sizeof(*snid));
+
+		if (!order)
+			return 0;
+		if (order > 0)
+			return -EINVAL;
+		if (varp_rows_index(&former->rows))
+			return -ENOMEM;
 	}
-	mapping = malloc(sizeof(*mapping));
-	if (!mapping)
-		goto drop_supernet;
-	mapping->entry = *entry;
-	HASH_ADD(hh, supernet->mappings, entry.key.vaddr, sizeof(mapping->entry.key.vaddr),
-		 mapping);
-	if (!mapping->hh.tbl)
-		goto free_mapping;
-	table->count++;
-	return 0;
+	return take_supernet(table, snid) ? 0 : -ENOMEM;
+}
 
-free_mapping:
-	free(mapping);
-drop_supernet:
-	drop_supernet_if_empty(table, supernet);
-	return -ENOMEM;
+int varp_table_append(struct varp_table *table, const struct varp_table_entry *entry)
+{
+	int err = append_to(table, &entry->key.snid);
+	struct varp_rows *rows;
+
+	if (err)
+		return err;
+	rows = &table->recent->rows;
+	if (rows->count && memcmp(&rows->entries[rows->count - 1].key.vaddr, &entry->key.vaddr,
+				  sizeof(entry->key.vaddr)) >= 0)
+		return -EINVAL;
+	err = varp_rows_append(rows, entry);
+	if (err)
+		drop_supernet_if_empty(table, table->recent);
+	else
+		table->count++;
+	return err;
+}
+
+int varp_table_append_end(struct varp_table *table)
+{
+	struct supernet *last = table->recent;
+
+	return last && last->rows.count ? varp_rows_index(&last->rows) : 0;
 }
 
 int varp_table_remove(struct varp_table *table, const struct varp_key *key)
 {
 	struct supernet *supernet = find_supernet(table, &key->snid);
-	struct mapping *mapping = supernet ? find_mapping(supernet, &key->vaddr) : NULL;
+	int err = supernet ? varp_rows_remove(&supernet->rows, &key->vaddr) : -ENOENT;
 
-	if (!mapping)
-		return -ENOENT;
-	HASH_DEL(supernet->mappings, mapping);
-	free(mapping);
+	if (err)
+		return err;
 	table->count--;
 	drop_supernet_if_empty(table, supernet);
 	return 0;
@@ -188,9 +201,16 @@ const struct varp_table_entry *varp_table_find(const struct varp_table *table,
 					       const struct varp_key *key)
 {
 	const struct supernet *supernet = find_supernet(table, &key->snid);
-	const struct mapping *mapping = supernet ? find_mapping(supernet, &key->vaddr) : NULL;
 
-	return mapping ? &mapping->entry : NULL;
+	return supernet ? varp_rows_find(&supernet->rows, &key->vaddr) : NULL;
+}
+
+void varp_table_prefetch(const struct varp_table *table, const struct varp_key *key)
+{
+	const struct supernet *supernet = find_supernet(table, &key->snid);
+
+	if (supernet)
+		varp_rows_prefetch(&supernet->rows, &key->vaddr);
 }
 
 size_t varp_table_count(const struct varp_table *table, const struct varp_snid *snid)
@@ -200,18 +220,17 @@ size_t varp_table_count(const struct varp_table *table, const struct varp_snid *
 	if (!snid)
 		return table->count;
 	supernet = find_supernet(table, snid);
-	return supernet ? HASH_COUNT(supernet->mappings) : 0;
+	return supernet ? supernet->rows.count : 0;
 }
 
 void varp_table_each(const struct varp_table *table, const struct varp_snid *snid,
 		     bool (*visit)(const struct varp_table_entry *entry, void *ctx), void *ctx)
 {
 	const struct supernet *supernet = snid ? find_supernet(table, snid) : table->supernets;
-	const struct mapping *mapping;
 
 	for (; supernet; supernet = snid ? NULL : supernet->hh.next)
-		for (mapping = supernet->mappings; mapping; mapping = mapping->hh.next)
-			if (!visit(&mapping->entry, ctx))
+		for (uint32_t i = 0; i < supernet->rows.count; i++)
+			if (!visit(&supernet->rows.entries[i], ctx))
 				return;
 }
 
@@ -224,6 +243,6 @@ void varp_table_each_server(const struct varp_table *table,
 
 	for (supernet = table->supernets; supernet; supernet = supernet->hh.next)
 		if (supernet->served &&
-		    !visit(&supernet->snid, supernet->ttl_s, HASH_COUNT(supernet->mappings), ctx))
+		    !visit(&supernet->snid, supernet->ttl_s, supernet->rows.count, ctx))
 			return;
 }

@@ -39,10 +39,24 @@ bool varp_table_serves(const struct varp_table *table, const struct varp_snid *s
 
 /* Overwrites; 0, -ENOMEM */
 int varp_table_add(struct varp_table *table, const struct varp_table_entry *entry);
-/* 0, -ENOENT */
+/*
+ * For filling a table, into which nothing else has been put, from rows that are sorted by key: does
+ * not look whether the entry is there already. Mappings are found once varp_table_append_end() has
+ * returned 0; until then nothing else may be done but varp_table_clear(). 0, -ENOMEM, -EINVAL when
+ * the key does not come after the one before.
+ */
+int varp_table_append(struct varp_table *table, const struct varp_table_entry *entry);
+int varp_table_append_end(struct varp_table *table);	/* 0, -ENOMEM */
+/* 0, -ENOENT. Moves another entry. */
 int varp_table_remove(struct varp_table *table, const struct varp_key *key);
+/* Valid until the next change of the table. */
 const struct varp_table_entry *varp_table_find(const struct varp_table *table,
 					       const struct varp_key *key);
+/*
+ * A hint that changes nothing: the key will be looked for shortly. In a table of a million, waiting
+ * for memory is most of a lookup; who knows what comes next does not have to.
+ */
+void varp_table_prefetch(const struct varp_table *table, const struct varp_key *key);
 /* NULL: all */
 size_t varp_table_count(const struct varp_table *table, const struct varp_snid *snid);
 

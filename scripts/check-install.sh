@@ -59,7 +59,8 @@ make_() { env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory B="$B" DESTDIR
 check "make install succeeds" make_ install
 check "programs, library, header, units, pages and completion are there" all_there usr/sbin/varpd usr/sbin/varpctl \
 	usr/lib/libvarp.so usr/lib/libvarp.so.1 usr/lib/libvarp.a usr/lib/pkgconfig/libvarp.pc usr/include/varp/varp.h \
-	usr/lib/systemd/system/varpd.service usr/lib/systemd/system/varpd@.service usr/share/man/man8/varpd.8 \
+	usr/lib/systemd/system/varpd.service usr/lib/systemd/system/varpd@.service \
+	usr/lib/systemd/system/varpd-helper@.socket usr/lib/systemd/system/varpd-helper@.service usr/lib/sysusers.d/varp.conf usr/share/man/man8/varpd.8 \
 	usr/share/man/man8/varpctl.8 usr/share/man/man5/varpd.conf.5 usr/share/man/man3/varpdb.3 \
 	usr/share/bash-completion/completions/varpctl etc/varp/varpd.conf
 check "no placeholder is left in what was installed" no_placeholder

@@ -58,7 +58,7 @@ report "public headers include only system headers and each other" \
 	"$(includes "${public[@]}" | grep -vE '<(varp/|linux/|netinet/|std)' )"
 report "bpf includes only include/varp, kernel and libbpf headers" \
 	"$(foreign bpf include -- "${bpf[@]}"
-	   includes "${bpf[@]}" | grep -F '<' | grep -vE '<(varp/(abi|wire)\.h|linux/|bpf/|asm/|std)')"
+	   includes "${bpf[@]}" | grep -F '<' | grep -vE '<(varp/(abi|siphash|wire)\.h|linux/|bpf/|asm/|std)')"
 report "libvarp includes only include/varp and itself" "$(foreign libvarp include . -- "${lib[@]}"
 	includes "${lib[@]}" | grep -E '"(ctl|bpf)/|<(bpf|event2|event|sqlite3|libmnl|ini)')"
 report "libvarp's core includes no sockets, clocks, threads or files" "$(includes "${core[@]}" |

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Installs the packages that are missing for the named sets: build, demo, test, bench, kernels. Called by `make deps`, `make demo`,
+# Installs the packages that are missing for the named sets: build, demo, test, fuzz, bench, kernels. Called by `make deps`, `make demo`,
 # `make test` and `make test-kernels`. Says and does nothing, and needs no network, when everything is there. Debian 12 and
 # newer, Ubuntu 22.04 and newer; elsewhere it lists what is wanted.
 # Usage: deps.sh SET...
@@ -11,7 +11,7 @@ packages() {
 	case $1 in
 	build)
 		echo make gcc libc6-dev pkg-config\|pkgconf clang bpftool\|linux-tools-generic libbpf-dev
-		echo libelf-dev zlib1g-dev libevent-dev libjansson-dev libsqlite3-dev libinih-dev libmnl-dev
+		echo libelf-dev zlib1g-dev libevent-dev libssl-dev libjansson-dev libsqlite3-dev libinih-dev libmnl-dev libseccomp-dev
 		echo uthash-dev libsystemd-dev
 		;;
 	demo)
@@ -20,18 +20,23 @@ packages() {
 	test)
 		packages demo
 		echo libcmocka-dev gcovr shellcheck tcpdump tshark iperf3 sockperf socat jq ethtool procps
-		echo python3 python3-scapy sqlite3 mandoc util-linux
+		echo python3 python3-scapy sqlite3 mandoc util-linux systemd
 		;;
 	bench)
 		packages demo
 		echo iperf3 sockperf ethtool procps util-linux python3 gnuplot-nox\|gnuplot wireguard-tools
+		;;
+	fuzz)
+		# libFuzzer, in the version of the clang that is there
+		v=$(clang -dumpversion 2>/dev/null | cut -d. -f1)
+		echo "libclang-rt-${v:-14}-dev|libclang-common-${v:-14}-dev"
 		;;
 	kernels)
 		echo qemu-system-x86 busybox-static kmod file xz-utils debian-archive-keyring
 		echo python3-argcomplete python3-pkg-resources python3-requests
 		;;
 	*)
-		echo "deps.sh: unknown set '$1' (build, demo, test, bench, kernels)" >&2
+		echo "deps.sh: unknown set '$1' (build, demo, test, fuzz, bench, kernels)" >&2
 		exit 1
 		;;
 	esac

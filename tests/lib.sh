@@ -18,6 +18,7 @@
 # below /run/netns, /run/varp and /sys/fs/bpf/varp, all beginning with P; the EXIT trap removes them.
 #
 # Environment: BUILD or B (build directory), VARP_TIME_SCALE (multiplies every patience), VARP_TC (given on to varpd),
+# VARP_TEST_USER (whom daemons run as; the default stays root where there is no user varp),
 # KEEP=1 (leave logs and captures behind).
 
 set -u
@@ -221,12 +222,15 @@ underlay_mtu() {
 
 declare -A VARPD_PID=()
 
-# varpd_run HOST [ARGUMENT...]: starts it and does not wait
+# varpd_run HOST [ARGUMENT...]: starts it and does not wait; insecure, unless SECURE is set: then with $TMP/pki-HOST
+SECURE=
 varpd_run() {
-	local host=$1
+	local host=$1 security=(--insecure)
 	shift
+	if [ -n "$SECURE" ]; then security=(--credentials "$TMP/pki-$host" --credentials-check 1); fi
 	mkdir -p "$TMP/state-$host"
-	"$VARPD" -i "$PREFIX-$host" --netns "$PREFIX-$host" --state-dir "$TMP/state-$host" --insecure "$@" \
+	"$VARPD" -i "$PREFIX-$host" --netns "$PREFIX-$host" --state-dir "$TMP/state-$host" "${security[@]}" \
+		${VARP_TEST_USER:+--user "$VARP_TEST_USER"} "$@" \
 		>>"$TMP/varpd-$host.log" 2>&1 </dev/null &
 	VARPD_PID[$host]=$!
 }
@@ -265,7 +269,7 @@ stat_of() { value "$1" "$2" stats; }
 
 # The pinned map of a host: bpftool's JSON
 map_dump() { bpftool -j map dump pinned "$(pins "$1")/$2"; }
-pins() { echo /sys/fs/bpf/varp/"$PREFIX-$1"/v1; }
+pins() { echo /sys/fs/bpf/varp/"$PREFIX-$1"/v2; }
 
 # attached HOST: programs of ours on its eth0, pinned links and filters
 attached() {
@@ -394,6 +398,7 @@ clean_up() {
 [ "$(id -u)" = 0 ] || { TMP=/nonexistent; skip_all "needs root"; }
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/$PREFIX-XXXXXX") || exit 1
 trap clean_up EXIT
+chmod 711 "$TMP"	# varpd may run as another user
 trap 'exit 130' INT TERM HUP
 for program in "$VARPD" "$VARPCTL" "$PROBE"; do
 	[ -x "$program" ] || bail "$program is missing: make tests-all"

@@ -120,6 +120,37 @@ const struct ctl_command ctl_commands[] = {
 			"TTL is what clients are told; always stands for the supernet's default.\n",
 	},
 	{
+		.name = "channel",
+		.sub = "set",
+		.args = "SNID CHID MODE [key FILE] [rotate SECONDS]",
+		.min_args = 3,
+		.max_args = 7,
+		.complete = "snid none words:plain,auth,aead words:key,rotate",
+		.run = ctl_channel_set,
+		.summary = "protect a channel with a key",
+		.more = "MODE is plain (no protection), auth (every packet proves that it comes from a "
+			"member, and is taken once) or aead (encrypted as well).\n"
+			"FILE holds the key, 64 hex digits as `openssl rand -hex 32` makes them; all "
+			"members of the channel are given the same.\n"
+			"Packets are protected by keys that follow from it and from the time, a new one "
+			"every SECONDS, 3600 unless given, the same on all members. Their clocks may "
+			"differ by that long.\n"
+			"Nodes of the channel that are here change at once; packets of members that have "
+			"not changed yet are dropped.\n",
+	},
+	{
+		.name = "channel",
+		.sub = "show",
+		.args = "[SNID]",
+		.max_args = 1,
+		.complete = "snid",
+		.run = ctl_channel_show,
+		.summary = "show which channels are protected, and how",
+		.more = "Lists channels that have keys here; all others are plain.\n"
+			"EPOCH numbers the keys of a channel; members with the same key and clock have "
+			"the same.\n",
+	},
+	{
 		.name = "resolve",
 		.args = "SNID VADDR [--timeout S]",
 		.min_args = 2,
@@ -155,6 +186,96 @@ const struct ctl_command ctl_commands[] = {
 			"In a terminal a line typed as SNID VADDR is resolved and answered; with "
 			"VADDR alone the SNID of the query before is taken.\n"
 			"Ends with an interrupt or, in a terminal, at the end of input.\n",
+	},
+	{
+		.name = "psk",
+		.sub = "new",
+		.args = "SNID [dir DIR] [--force]",
+		.min_args = 1,
+		.max_args = 3,
+		.complete = "snid words:dir none",
+		.force = true,
+		.run = ctl_psk_new,
+		.summary = "make a pre-shared key for a supernet",
+		.more = "Prints the key and stores it in /etc/varp/pki/psk, or in DIR/psk.\n"
+			"The supernet's server and its members need the same one: copy the file, or "
+			"use psk add there.\n"
+			"varpd finds it by itself. A key that is there is kept, unless --force is "
+			"given.\n"
+			"\n"
+			"Whoever has the key is a member, and could pass for the server: for hosts "
+			"that do not trust each other so far, use pki.\n",
+	},
+	{
+		.name = "psk",
+		.sub = "add",
+		.args = "SNID [dir DIR] [--force]",
+		.min_args = 1,
+		.max_args = 3,
+		.complete = "snid words:dir none",
+		.force = true,
+		.run = ctl_psk_add,
+		.summary = "store a pre-shared key from elsewhere",
+		.more = "Reads the key, as psk new printed it, from standard input.\n",
+	},
+	{
+		.name = "pki",
+		.sub = "init",
+		.args = "[DIR] [--force]",
+		.max_args = 1,
+		.complete = "none",
+		.force = true,
+		.run = ctl_pki_init,
+		.summary = "make an authority for certificates",
+		.more = "Its key and certificate are put into /etc/varp/ca, or DIR. Do so on one host, "
+			"and keep ca.key there.\n",
+	},
+	{
+		.name = "pki",
+		.sub = "issue",
+		.args = "NAME [member SNID [VADDR]] [server SNID] [manager SNID] [days N] [into DIR] "
+			"[dir DIR] [--force]",
+		.min_args = 3,
+		.max_args = 64,
+		.complete = "none words:member,server,manager,days,into,dir",
+		.force = true,
+		.run = ctl_pki_issue,
+		.summary = "issue a host's certificate and key",
+		.more = "They are put into DIR/issued/NAME, which is to become /etc/varp/pki on that "
+			"host, or right into the directory that into names.\n"
+			"\n"
+			"member makes it a client of the supernet, with VADDR as that node only.\n"
+			"server lets it serve the supernet.\n"
+			"manager lets it manage the supernet.\n"
+			"These may be given several times; '*' stands for every supernet.\n"
+			"days is how long it holds, 365 unless given.\n"
+			"dir is where the authority is, /etc/varp/ca unless given.\n"
+			"\n"
+			"With --force a new certificate takes the place of a former one, which stays "
+			"valid unless revoked, and is kept as former-SERIAL.crt for that.\n",
+	},
+	{
+		.name = "pki",
+		.sub = "revoke",
+		.args = "NAME|FILE [dir DIR]",
+		.min_args = 1,
+		.max_args = 3,
+		.complete = "none words:dir none",
+		.run = ctl_pki_revoke,
+		.summary = "revoke a certificate",
+		.more = "Adds it to DIR/revoked.crl. Copied to /etc/varp/pki of a host, the list holds "
+			"there within a minute, for sessions that were made before, too.\n"
+			"A FILE has a slash in it.\n",
+	},
+	{
+		.name = "pki",
+		.sub = "show",
+		.args = "[FILE] [dir DIR]",
+		.max_args = 3,
+		.complete = "none",
+		.run = ctl_pki_show,
+		.summary = "show what certificates permit, and until when",
+		.more = "Shows all that the authority has issued, or one FILE.\n",
 	},
 	{
 		.name = "help",

@@ -32,7 +32,7 @@ static const char script_tail[] =
 	"\t--timeout) return ;;\n"
 	"\tesac\n"
 	"\tif [[ $cur == -* ]]; then\n"
-	"\t\tCOMPREPLY=($(compgen -W '-i -j -p --color --timeout --help --version' -- \"$cur\"))\n"
+	"\t\tCOMPREPLY=($(compgen -W '-i -j -p --color --timeout --force --help --version' -- \"$cur\"))\n"
 	"\t\treturn\n"
 	"\tfi\n"
 	"\n"

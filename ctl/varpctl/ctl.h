@@ -22,6 +22,7 @@ struct ctl {
 	bool pretty;
 	bool colour;
 	int timeout_ms;			/* of resolve */
+	bool force;			/* files that are there are replaced */
 	const struct ctl_command *command;	/* the one that runs */
 	struct varpdb_conn conn;
 };
@@ -36,6 +37,7 @@ struct ctl_command {
 	const char *complete; /* kinds of the arguments for completion, see help.c; "" for none */
 	unsigned int min_args;
 	unsigned int max_args;
+	bool force;			/* takes --force */
 	bool hidden;			/* for the build and the shell, not for people */
 	/* Returns the exit status. What is wrong has been said by then. */
 	enum control_status (*run)(struct ctl *ctl, char **args, unsigned int count);
@@ -100,6 +102,14 @@ enum control_status ctl_db_show(struct ctl *ctl, char **args, unsigned int count
 enum control_status ctl_resolve(struct ctl *ctl, char **args, unsigned int count);
 enum control_status ctl_stats(struct ctl *ctl, char **args, unsigned int count);
 enum control_status ctl_monitor(struct ctl *ctl, char **args, unsigned int count);
+enum control_status ctl_psk_new(struct ctl *ctl, char **args, unsigned int count);
+enum control_status ctl_psk_add(struct ctl *ctl, char **args, unsigned int count);
+enum control_status ctl_pki_init(struct ctl *ctl, char **args, unsigned int count);
+enum control_status ctl_pki_issue(struct ctl *ctl, char **args, unsigned int count);
+enum control_status ctl_pki_revoke(struct ctl *ctl, char **args, unsigned int count);
+enum control_status ctl_pki_show(struct ctl *ctl, char **args, unsigned int count);
+enum control_status ctl_channel_set(struct ctl *ctl, char **args, unsigned int count);
+enum control_status ctl_channel_show(struct ctl *ctl, char **args, unsigned int count);
 enum control_status ctl_help(struct ctl *ctl, char **args, unsigned int count);
 enum control_status ctl_version(struct ctl *ctl, char **args, unsigned int count);
 enum control_status ctl_completion(struct ctl *ctl, char **args, unsigned int count);

@@ -15,7 +15,7 @@
 #define TIMEOUT_DEFAULT_MS	5000
 #define TIMEOUT_MAX_S		3600
 
-enum { OPT_COLOR = 256, OPT_TIMEOUT };
+enum { OPT_COLOR = 256, OPT_TIMEOUT, OPT_FORCE };
 
 static const struct option options[] = {
 	{ "instance", required_argument, NULL, 'i' },
@@ -23,6 +23,7 @@ static const struct option options[] = {
 	{ "pretty", no_argument, NULL, 'p' },
 	{ "color", required_argument, NULL, OPT_COLOR },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -136,6 +137,9 @@ static enum control_status parse_options(struct ctl *ctl, int argc, char **argv,
 						 "(0.001 to %d)",
 						 optarg, TIMEOUT_MAX_S);
 			break;
+		case OPT_FORCE:
+			ctl->force = true;
+			break;
 		case 'h':
 			*instead = "help";
 			break;
@@ -173,6 +177,8 @@ static enum control_status run(struct ctl *ctl, char **words, unsigned int count
 	count -= used;
 	if (timed && ctl->command->run != ctl_resolve)
 		return ctl_usage(ctl, "--timeout is for resolve");
+	if (ctl->force && !ctl->command->force)
+		return ctl_usage(ctl, "--force is for psk and pki");
 	if (count < ctl->command->min_args)
 		return ctl_usage(ctl, "too few arguments");
 	if (count > ctl->command->max_args)

@@ -194,9 +194,12 @@ enum control_status ctl_stats(struct ctl *ctl, char **words, unsigned int count)
 	if (ctl->json) {
 		ctl_json(ctl, stats);
 	} else {
-		print_datapath(ctl, json_object_get(stats, "datapath"));
-		print_varp(ctl, json_object_get(stats, "varp"));
-		print_drops(ctl, json_object_get(stats, "drops"));
+		/* An owner of supernets is not told the sums of all. */
+		if (json_object_size(json_object_get(stats, "datapath"))) {
+			print_datapath(ctl, json_object_get(stats, "datapath"));
+			print_varp(ctl, json_object_get(stats, "varp"));
+			print_drops(ctl, json_object_get(stats, "drops"));
+		}
 		print_supernets(ctl, json_object_get(stats, "supernets"));
 	}
 	json_decref(stats);

@@ -47,6 +47,10 @@ static void print_daemon(const struct ctl *ctl, const json_t *status)
 	printf("%s, pid %d, up %s%s%s", ctl_text(status, "version", "?"),
 	       (int)ctl_count(status, "pid"), ctl_duration(ctl_count(status, "uptime_s"), up),
 	       features[0] ? ", " : "", features);
+	if (!strcmp(ctl_text(status, "user", ""), "root")) {
+		fputs(", ", stdout);
+		ctl_paint(ctl, CTL_YELLOW, 0, "as root");
+	}
 	if (json_is_true(json_object_get(status, "insecure"))) {
 		fputs(", ", stdout);
 		ctl_paint(ctl, CTL_YELLOW, 0, "insecure");
@@ -54,7 +58,19 @@ static void print_daemon(const struct ctl *ctl, const json_t *status)
 	putchar('\n');
 }
 
-static void print_underlays(const struct ctl *ctl, const json_t *underlays)
+/* Who answers requests that come in there. */
+static void print_answers(const struct ctl *ctl, const json_t *underlay)
+{
+	const char *how = ctl_text(underlay, "answers", ""), *why = ctl_text(underlay, "answers_why", "");
+
+	if (!how[0])
+		return;
+	print_label(ctl, "");
+	printf("%-10sanswers by %s%s%s%s\n", "", strcmp(how, "userspace") ? how : "varpd",
+	       why[0] ? " (" : "", why, why[0] ? ")" : "");
+}
+
+static void print_underlays(const struct ctl *ctl, const json_t *underlays, bool serving)
 {
 	const json_t *underlay;
 	size_t index;
@@ -74,6 +90,8 @@ static void print_underlays(const struct ctl *ctl, const json_t *underlays)
 		printf("mtu %-6d%s%s%s\n", (int)ctl_count(underlay, "mtu"), raddr4,
 		       raddr4[0] && raddr6[0] ? " " : "",
 		       raddr4[0] || raddr6[0] ? raddr6 : "no address");
+		if (serving)
+			print_answers(ctl, underlay);
 	}
 }
 
@@ -128,6 +146,29 @@ static const json_t *find(const json_t *array, const char *snid)
 	return NULL;
 }
 
+/* Whether and how it is protected. A varpd of before says nothing of it. */
+static void print_protection(const struct ctl *ctl, const json_t *role)
+{
+	const char *protection = ctl_text(role, "protection", "");
+	const json_t *left = json_object_get(role, "session_s");
+	char text[CTL_NUMBER_LEN];
+
+	if (!*protection)
+		return;
+	fputs(", ", stdout);
+	if (!strcmp(protection, "none"))
+		ctl_paint(ctl, CTL_RED, 0, json_object_get(role, "session_s") ? "no session"
+									    : "no credentials");
+	else
+		ctl_paint(ctl, strcmp(protection, "insecure") ? CTL_GREEN : CTL_YELLOW, 0,
+			  protection);
+	if (json_is_integer(left))
+		printf(", session %s", ctl_duration(ctl_count(role, "session_s"), text));
+	else if (json_object_get(role, "sessions"))
+		printf(", %d session%s", (int)ctl_count(role, "sessions"),
+		       ctl_count(role, "sessions") == 1 ? "" : "s");
+}
+
 static void print_role(const struct ctl *ctl, const json_t *status, const char *snid)
 {
 	const json_t *server = find(json_object_get(status, "servers"), snid);
@@ -144,6 +185,7 @@ static void print_role(const struct ctl *ctl, const json_t *status, const char *
 		printf("  server %s", ctl_text(client, "server", "?"));
 	else
 		ctl_paint(ctl, CTL_YELLOW, 0, "  no server");
+	print_protection(ctl, server ? server : client);
 	putchar('\n');
 }
 
@@ -235,8 +277,10 @@ enum control_status ctl_status(struct ctl *ctl, char **words, unsigned int count
 	} else {
 		print_verdict(ctl, status);
 		print_daemon(ctl, status);
-		print_underlays(ctl, json_object_get(status, "underlays"));
-		print_traffic(ctl, stats);
+		print_underlays(ctl, json_object_get(status, "underlays"),
+				json_array_size(json_object_get(status, "servers")));
+		if (json_object_size(json_object_get(stats, "datapath")))
+			print_traffic(ctl, stats);
 		print_supernets(ctl, status);
 	}
 	json_decref(status);

@@ -11,11 +11,14 @@
 
 #include "actions.h"
 #include "addr.h"
+#include "answer.h"
+#include "keyx.h"
 #include "log.h"
 #include "monitor.h"
 #include "net.h"
 #include "resolve.h"
 
+#define RANDOM_BLOCK 32	/* nonces: 256 octets */
 #define QUEUE_MAX 1024	/* a report that is lost comes again with the next packet or sweep */
 
 /* A supernet without a node here of which the cache has entries all the same, since a program asked
@@ -38,6 +41,8 @@ struct actions {
 	struct event *later;
 	struct report queue[QUEUE_MAX];
 	unsigned int queued;
+	uint64_t random[RANDOM_BLOCK];
+	unsigned int random_left;
 };
 
 static void queue_report(struct actions *actions, const struct varp_key *key, bool check)
@@ -53,9 +58,8 @@ static void queue_report(struct actions *actions, const struct varp_key *key, bo
 static void take_miss(struct actions *actions, const struct varp_key *key)
 {
 	struct varpd *varpd = actions->varpd;
-	struct varp_local local;
 
-	if (datapath_is_local(varpd->datapath, key, &local))
+	if (datapath_is_local(varpd->datapath, key, NULL))
 		return;
 	/* The datapath has filtered already; a message about anything else must not exist. */
 	if (!varp_addr_is_unicast(&key->vaddr))
@@ -108,6 +112,8 @@ void actions_changed(void *ctx, const char *event, const char *dev, const struct
 
 	monitor_publish(actions->varpd->monitor,
 			&(struct monitor_event){.event = event, .key = node, .dev = dev});
+	if (!node)
+		answer_underlays_changed(actions->varpd->answer);
 }
 
 static void run_queue(evutil_socket_t fd, short what, void *ctx)
@@ -132,22 +138,16 @@ static void run_queue(evutil_socket_t fd, short what, void *ctx)
 
 static void do_send(struct actions *actions, const struct varp_action *action)
 {
-	net_send(actions->varpd->net, &action->raddr, action->port, action->data, action->data_len);
+	net_send(actions->varpd->net, &action->source, &action->raddr, action->port, action->data,
+		 action->data_len);
 }
 
 static void do_resolved(struct actions *actions, const struct varp_action *action)
 {
-	static struct varpd_log_limit limit;
-	uint64_t suppressed;
-	int err;
-
 	note_foreign(actions, &action->key.snid);
 	actions->resolved_ttl_s = action->ttl_s;
-	err = datapath_resolved(actions->varpd->datapath, &action->key, &action->raddr,
-				action->ttl_s, action->deadline_ns);
-	if (err && varpd_log_allowed(&limit, 5000, &suppressed))
-		varpd_log(VARPD_LOG_ERROR, "cannot write a mapping to the cache: %s",
-			  strerror(-err));
+	datapath_answered(actions->varpd->datapath, &action->key, &action->raddr, action->ttl_s,
+			  action->deadline_ns);
 }
 
 static void do_notknown(struct actions *actions, const struct varp_action *action)
@@ -183,6 +183,16 @@ static void do_remove(struct actions *actions, const struct varp_action *action)
 static void do_check(struct actions *actions, const struct varp_action *action)
 {
 	queue_report(actions, &action->key, true);
+}
+
+static void do_session(struct actions *actions, const struct varp_action *action)
+{
+	keyx_want(actions->varpd->keyx, &action->key.snid, &action->raddr);
+}
+
+static void do_session_gone(struct actions *actions, const struct varp_action *action)
+{
+	keyx_gone(actions->varpd->keyx, action->session);
 }
 
 static const char *const notice_names[] = {
@@ -231,6 +241,8 @@ static void (*const handlers[])(struct actions *actions, const struct varp_actio
 	[VARP_ACTION_FORGET]		= do_forget,
 	[VARP_ACTION_REMOVE]		= do_remove,
 	[VARP_ACTION_CHECK]		= do_check,
+	[VARP_ACTION_SESSION]		= do_session,
+	[VARP_ACTION_SESSION_GONE]	= do_session_gone,
 	[VARP_ACTION_NOTIFY]		= do_notify,
 	[VARP_ACTION_LOG]		= do_log,
 };
@@ -244,16 +256,33 @@ void actions_emit(void *ctx, const struct varp_action *action)
 	actions->emitting--;
 }
 
+/*
+ * A block from the kernel at a time; what was taken is wiped, so that a nonce is nowhere but in its
+ * request.
+ */
 uint64_t actions_random(void *ctx)
 {
+	struct actions *actions = ctx;
 	uint64_t value;
 
-	(void)ctx;
-	/* Up to 256 octets are never interrupted once the kernel's pool is ready, which it is when
-	 * userland runs daemons. */
-	if (getrandom(&value, sizeof(value), 0) != sizeof(value))
-		abort();
+	if (!actions->random_left) {
+		/* Up to 256 octets are never interrupted once the kernel's pool is ready, which it
+		 * is when userland runs daemons. */
+		if (getrandom(actions->random, sizeof(actions->random), 0) !=
+		    sizeof(actions->random))
+			abort();
+		actions->random_left = RANDOM_BLOCK;
+	}
+	value = actions->random[--actions->random_left];
+	explicit_bzero(&actions->random[actions->random_left], sizeof(value));
 	return value;
+}
+
+bool actions_credentials(void *ctx, const struct varp_snid *snid)
+{
+	struct actions *actions = ctx;
+
+	return varpd_may_speak(actions->varpd, snid);
 }
 
 int actions_new(struct actions **out, struct varpd *varpd)
@@ -283,5 +312,6 @@ void actions_free(struct actions *actions)
 		free(foreign);
 	}
 	event_free(actions->later);
+	explicit_bzero(actions->random, sizeof(actions->random));
 	free(actions);
 }

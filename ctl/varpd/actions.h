@@ -14,6 +14,7 @@ void actions_free(struct actions *actions);
 /* To be put into struct varp_engine_config, with struct actions as ctx. */
 void actions_emit(void *ctx, const struct varp_action *action);
 uint64_t actions_random(void *ctx);
+bool actions_credentials(void *ctx, const struct varp_snid *snid);
 /* To be put into struct datapath_ops, likewise. */
 void actions_miss(void *ctx, const struct varp_key *key);
 void actions_age(void *ctx, const struct varp_key *key, const struct varp_mapping *mapping);

@@ -31,7 +31,7 @@ static int set_server(struct varpd *varpd, const struct config_entry *entry,
 
 	if (err == -EACCES)
 		varpd_fail(error, err,
-			   "no credentials for this supernet: " VARPD_HOW_INSECURE);
+			   "no credentials for this supernet: " VARPD_HOW_CREDENTIALS);
 	else if (err)
 		varpd_fail(error, err, "cannot set the server: %s", strerror(-err));
 	return err;
@@ -82,12 +82,23 @@ static int apply_server(struct varpd *varpd, const struct config_entry *entry,
 	return mappings_change(varpd, &command, error);
 }
 
+/* access.c has read it. */
+static int apply_supernet(struct varpd *varpd, const struct config_entry *entry,
+			  struct varpd_error *error)
+{
+	(void)varpd;
+	(void)entry;
+	(void)error;
+	return 0;
+}
+
 static int (*const appliers[CONFIG_SECTIONS])(struct varpd *varpd, const struct config_entry *entry,
 					      struct varpd_error *error) = {
 	[CONFIG_UNDERLAY]	= apply_underlay,
 	[CONFIG_NODE]		= apply_node,
 	[CONFIG_CLIENT]		= apply_client,
 	[CONFIG_SERVER]		= apply_server,
+	[CONFIG_SUPERNET]	= apply_supernet,
 };
 
 static int entry_order(enum config_section section)
@@ -95,6 +106,7 @@ static int entry_order(enum config_section section)
 	/* Nodes need underlays, and complain of missing servers. */
 	static const int order[CONFIG_SECTIONS] = {
 		[CONFIG_UNDERLAY] = 0, [CONFIG_SERVER] = 1, [CONFIG_CLIENT] = 2, [CONFIG_NODE] = 3,
+		[CONFIG_SUPERNET] = 4,
 	};
 
 	return order[section];

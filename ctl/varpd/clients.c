@@ -9,6 +9,7 @@
 
 #include "addr.h"
 #include "clients.h"
+#include "keyx.h"
 #include "log.h"
 
 /* A supernet whose server was set by itself: it stays when the last node goes. */
@@ -103,6 +104,7 @@ int clients_clear(struct varpd *varpd, const struct varp_snid *snid, const struc
 
 	if (err)
 		return err;
+	keyx_forget(varpd->keyx, snid);
 	drop_kept(varpd, find_kept(varpd, snid));
 	return datapath_server_set(varpd->datapath, snid, NULL);
 }
@@ -124,7 +126,7 @@ static void adopt(const struct varp_supernet *supernet, void *ctx)
 	if (err == -EACCES)
 		varpd_log(VARPD_LOG_ERROR,
 			  "no credentials for supernet %s: its server %s is not asked; "
-			  VARPD_HOW_INSECURE,
+			  VARPD_HOW_CREDENTIALS,
 			  snid, server);
 	else if (err)
 		varpd_log(VARPD_LOG_ERROR, "supernet %s: cannot adopt its server %s: %s", snid,

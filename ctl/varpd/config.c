@@ -24,19 +24,35 @@ const struct config_key config_keys[] = {
 	  "work in this network namespace: a name under /run/netns or a path" },
 	{ CONFIG_VARPD, "state-dir", CONFIG_TEXT, 0, 0, VARPD(state_dir), 0, "DIR",
 	  "/var/lib/varp/NAME", "where the server's mappings are kept" },
+	{ CONFIG_VARPD, "user", CONFIG_TEXT, 0, 0, VARPD(user), 0, "USER", "varp",
+	  "user whom varpd becomes once it has started" },
 	{ CONFIG_VARPD, "insecure", CONFIG_BOOL, 0, 0, VARPD(insecure), 0, "", "no",
 	  "accept and send unauthenticated VARP messages" },
+	{ CONFIG_VARPD, "credentials", CONFIG_TEXT, 0, 0, VARPD(credentials), 0, "DIR",
+	  "/etc/varp/pki", "certificates and pre-shared keys; see varpctl psk and pki" },
+	{ CONFIG_VARPD, "credentials-check", CONFIG_UINT, 1, 60, VARPD(credentials_check_s),
+	  CONFIG_LIVE, "S", "15", "seconds between looks at what changed there" },
+	{ CONFIG_VARPD, "session-lifetime", CONFIG_UINT, 10, 86400, VARPD(session_lifetime_s),
+	  CONFIG_LIVE, "S", "3600", "seconds for which a key exchange with this server holds" },
 	{ CONFIG_VARPD, "varp-port", CONFIG_UINT, 1, 65535, VARPD(varp_port), 0, "PORT", "2500",
 	  "UDP port of VARP messages, here and at servers" },
+	{ CONFIG_VARPD, "key-port", CONFIG_UINT, 1, 65535, VARPD(key_port), 0, "PORT", "2502",
+	  "TCP port of the key exchange, here and at servers" },
 	{ CONFIG_VARPD, "grp-mgr-listen", CONFIG_ENDPOINT, 0, 0, VARPD(grp_mgr_listen), 0,
 	  "ADDR:PORT", "127.0.0.1:2500", "group manager's text socket, or none" },
 	{ CONFIG_VARPD, "grp-clt-listen", CONFIG_ENDPOINT, 0, 0, VARPD(grp_clt_listen), 0,
 	  "ADDR:PORT", "127.0.0.1:2501", "group client's text socket, or none" },
+	{ CONFIG_VARPD, "grp-mgr-allow", CONFIG_USERS, 0, 0, VARPD(grp_mgr_allow), CONFIG_LIVE,
+	  "USERS", "", "users and @groups who may command there, beside root and varpd's own" },
+	{ CONFIG_VARPD, "grp-clt-allow", CONFIG_USERS, 0, 0, VARPD(grp_clt_allow), CONFIG_LIVE,
+	  "USERS", "", "the same for the group client's text socket" },
 	{ CONFIG_VARPD, "max-connections", CONFIG_UINT, 1, 65536, VARPD(max_connections),
 	  CONFIG_LIVE, "N", "4096", "connections to each text socket; beyond, the longest idle one is closed" },
 	{ CONFIG_VARPD, "negative-ttl", CONFIG_UINT, 1, 3600, VARPD(negative_ttl_s),
 	  CONFIG_LIVE, "S", "5",
 	  "seconds for which a negative answer is cached" },
+	{ CONFIG_VARPD, "merge", CONFIG_BOOL, 0, 0, VARPD(merge), 0, "YES|NO", "yes",
+	  "merge TCP segments on receipt, by a VXLAN socket on Geneve's port" },
 	{ CONFIG_VARPD, "cache-max", CONFIG_UINT, 1024, 16 * MIB, VARPD(cache_max), 0, "N", "65536",
 	  "mappings that the cache holds" },
 	{ CONFIG_VARPD, "pending-max", CONFIG_UINT, 64, 4 * MIB, VARPD(pending_max), 0, "N",
@@ -47,8 +63,12 @@ const struct config_key config_keys[] = {
 	  "8388608", "octets of packets that wait for answers, for one supernet" },
 	{ CONFIG_VARPD, "ring-bytes", CONFIG_UINT, 262144, 256 * MIB, VARPD(ring_bytes),
 	  CONFIG_POWER_OF_TWO, "N", "4194304", "size of the ring buffer from the kernel, a power of two" },
+	{ CONFIG_VARPD, "answers", CONFIG_HOW, 0, 0, VARPD(answers), 0, "HOW", "auto",
+	  "who answers requests: auto, xdp-native, xdp-generic or userspace" },
+	{ CONFIG_VARPD, "answers-max", CONFIG_UINT, 1024, 16 * MIB, VARPD(answers_max), 0, "N",
+	  "131072", "mappings that XDP answers for; twice what is stored at start, if that is more" },
 	{ CONFIG_VARPD, "log-level", CONFIG_LEVEL, 0, 0, VARPD(log_level), CONFIG_LIVE, "LEVEL",
-	  "info", "error, warning, info or debug" },
+	  "info", "error, warning, notice, info or debug" },
 
 	{ CONFIG_NODE, "snid", CONFIG_SNID, 0, 0, ENTRY(snid), CONFIG_REQUIRED, "SNID", NULL,
 	  "supernet to join" },
@@ -68,6 +88,8 @@ const struct config_key config_keys[] = {
 	  "VARP server of the supernet" },
 	{ CONFIG_SERVER, "ttl", CONFIG_TTL, 0, 0, ENTRY(ttl_s), 0, "S", NULL,
 	  "default ttl of the supernet's mappings, 900 if not given" },
+	{ CONFIG_SUPERNET, "owner", CONFIG_USERS, 0, 0, ENTRY(owner), CONFIG_REQUIRED, "USERS",
+	  NULL, "users and @groups of this host who see and change it" },
 };
 const unsigned int config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
 
@@ -175,10 +197,28 @@ static int set_level(const char *value, uint32_t *out, struct varpd_error *error
 	enum varpd_log_level level;
 
 	if (varpd_log_level_parse(value, &level))
-		return varpd_fail(error, -EINVAL, "'%s' is not one of error, warning, info, debug",
+		return varpd_fail(error, -EINVAL, "'%s' is not one of error, warning, notice, info, debug",
 				  value);
 	*out = level;
 	return 0;
+}
+
+static int set_answers(const char *value, uint32_t *out, struct varpd_error *error)
+{
+	static const char *const words[] = {
+		[CONFIG_ANSWERS_AUTO] = "auto",
+		[CONFIG_ANSWERS_NATIVE] = "xdp-native",
+		[CONFIG_ANSWERS_GENERIC] = "xdp-generic",
+		[CONFIG_ANSWERS_USERSPACE] = "userspace",
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(value, words[i])) {
+			*out = i;
+			return 0;
+		}
+	return varpd_fail(error, -EINVAL,
+			  "'%s' is not one of auto, xdp-native, xdp-generic, userspace", value);
 }
 
 int config_keys_set(const struct config_key *key, void *object, const char *value,
@@ -199,6 +239,8 @@ int config_keys_set(const struct config_key *key, void *object, const char *valu
 		return set_endpoint(value, out, error);
 	case CONFIG_LEVEL:
 		return set_level(value, out, error);
+	case CONFIG_HOW:
+		return set_answers(value, out, error);
 	case CONFIG_ADDR:
 	case CONFIG_PREFIX:
 		return set_address(key, value, out, error);
@@ -212,6 +254,8 @@ int config_keys_set(const struct config_key *key, void *object, const char *valu
 			       ? varpd_fail(error, -EINVAL, "'%s' is not 0x and 1 to 12 hex digits",
 					    value)
 			       : 0;
+	case CONFIG_USERS:
+		return access_list_check(value, error) ? -EINVAL : set_text(key, value, out, error);
 	case CONFIG_TTL:
 		return varp_ttl_parse(value, out)
 			       ? varpd_fail(error, -EINVAL, "'%s' is not within %d to %d", value,

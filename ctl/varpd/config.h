@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include <varp/abi.h>
+#include "access.h"
 #include "error.h"
 
 /* Instance default; others: /etc/varp/varpd-NAME.conf */
@@ -30,7 +31,16 @@ enum config_section {
 	CONFIG_NODE,		/* [node NAME] */
 	CONFIG_CLIENT,		/* [client SNID] */
 	CONFIG_SERVER,		/* [server SNID] */
+	CONFIG_SUPERNET,	/* [supernet SNID] */
 	CONFIG_SECTIONS,
+};
+
+/* How requests are answered, at underlays where that can be chosen. */
+enum config_answers {
+	CONFIG_ANSWERS_AUTO,
+	CONFIG_ANSWERS_NATIVE,
+	CONFIG_ANSWERS_GENERIC,
+	CONFIG_ANSWERS_USERSPACE,
 };
 
 struct config_endpoint {
@@ -46,7 +56,7 @@ struct config_entry {
 	enum config_section section;
 	unsigned int line;		/* where it begins */
 	/* Bit for each row of the key table: finds doubles and what is missing */
-	uint32_t given;
+	uint64_t given;
 	bool applied;			/* kept by apply.c, as is: */
 	struct varpd_error problem;	/* why it is not; empty: it is, or was not tried yet */
 	char name[CONFIG_NAME_LEN];	/* UNDERLAY: the device; NODE: for people */
@@ -59,6 +69,7 @@ struct config_entry {
 	struct varp_addr raddr;
 	struct varp_addr server;
 	int32_t ttl_s;			/* SERVER */
+	char owner[ACCESS_LIST_LEN];	/* SUPERNET: users and @groups */
 };
 
 struct varpd_config {
@@ -68,19 +79,30 @@ struct varpd_config {
 	bool file_read;			/* there is one */
 	char netns[VARP_NETNS_LEN];
 	char state_dir[CONFIG_PATH_LEN];
+	char user[CONFIG_NAME_LEN];	/* whom it runs as once it has started */
 	bool insecure;
+	char credentials[CONFIG_PATH_LEN];	/* directory */
+	uint32_t credentials_check_s;
+	uint32_t session_lifetime_s;
 	uint32_t varp_port;
+	uint32_t key_port;
 	struct config_endpoint grp_mgr_listen;
 	struct config_endpoint grp_clt_listen;
+	/* Users and @groups who may give any command there; see access.h */
+	char grp_mgr_allow[ACCESS_LIST_LEN];
+	char grp_clt_allow[ACCESS_LIST_LEN];
 	uint32_t max_connections;	/* of each text socket */
 	uint32_t negative_ttl_s;
+	bool merge;
 	uint32_t cache_max;
 	uint32_t pending_max;
 	uint32_t pending_per_supernet;
 	uint32_t held_bytes;
 	uint32_t ring_bytes;
 	uint32_t log_level;		/* enum varpd_log_level */
-	uint32_t given;			/* as in config_entry, for [varpd] */
+	uint32_t answers;		/* enum config_answers */
+	uint32_t answers_max;
+	uint64_t given;			/* as in config_entry, for [varpd] */
 	struct config_entry *entries;
 	unsigned int entry_count;
 };

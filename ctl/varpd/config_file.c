@@ -13,12 +13,13 @@
 
 #include "addr.h"
 #include "config_keys.h"
+#include "helper.h"
 #include "log.h"
 
 #define LINE_LEN	200	/* inih's own bound on a line, with its line break and NUL */
 #define BYTE_ORDER_MARK	"\xef\xbb\xbf"
 #define COMPLAINTS_MAX	20	/* that are printed */
-#define ENTRIES_MAX	(VARP_MAX_NODES + VARP_MAX_UNDERLAYS + 2 * VARP_MAX_SUPERNETS)
+#define ENTRIES_MAX	(VARP_MAX_NODES + VARP_MAX_UNDERLAYS + 3 * VARP_MAX_SUPERNETS)
 
 static const struct section {
 	const char *name;
@@ -29,6 +30,7 @@ static const struct section {
 	[CONFIG_NODE]		= { "node", true },
 	[CONFIG_CLIENT]		= { "client", true },
 	[CONFIG_SERVER]		= { "server", true },
+	[CONFIG_SUPERNET]	= { "supernet", true },
 };
 
 struct reader {
@@ -90,7 +92,7 @@ static void end_section(struct reader *reader)
 	entry = last_entry(reader);
 	for (unsigned int i = 0; i < config_key_count; i++)
 		if (config_keys[i].section == entry->section &&
-		    (config_keys[i].flags & CONFIG_REQUIRED) && !(entry->given & (1u << i)))
+		    (config_keys[i].flags & CONFIG_REQUIRED) && !(entry->given & (1ull << i)))
 			complain(reader, entry->line, "[%s %s] lacks '%s'",
 				 sections[entry->section].name, entry->name, config_keys[i].name);
 }
@@ -127,7 +129,7 @@ static void start_entry(struct reader *reader, enum config_section section, cons
 							: "is too long for the name of");
 		return;
 	}
-	if ((section == CONFIG_CLIENT || section == CONFIG_SERVER) &&
+	if ((section == CONFIG_CLIENT || section == CONFIG_SERVER || section == CONFIG_SUPERNET) &&
 	    varp_snid_parse(name, &snid)) {
 		complain(reader, reader->line, "'%s' is not a SnId (0x and 1 to 20 hex digits)",
 			 name);
@@ -220,7 +222,7 @@ static int handle_key(void *user, const char *inih_section, const char *name, co
 	enum config_section section;
 	const struct config_key *key;
 	struct varpd_error error;
-	uint32_t *given, bit;
+	uint64_t *given, bit;
 
 	if (reader->skip)
 		return 1;
@@ -236,7 +238,7 @@ static int handle_key(void *user, const char *inih_section, const char *name, co
 		return 0;
 	}
 	given = reader->in_varpd ? &config->given : &last_entry(reader)->given;
-	bit = 1u << (key - config_keys);
+	bit = 1ull << (key - config_keys);
 	if (*given & bit) {
 		complain(reader, reader->line, "'%s' is given twice", name);
 		return 0;
@@ -290,8 +292,15 @@ static FILE *open_file(struct varpd_config *config, int *err)
 {
 	FILE *file = fopen(config->file, "re");
 	struct stat st;
+	int fd;
 
 	*err = file ? 0 : -errno;
+	/* At a reload, one that is root's to read alone. */
+	if (*err == -EACCES && helper_runs()) {
+		fd = helper_open_file(config->file);
+		file = fd < 0 ? NULL : fdopen(fd, "r");
+		*err = file ? 0 : fd < 0 ? fd : -ENOMEM;
+	}
 	if (file && !fstat(fileno(file), &st) && S_ISDIR(st.st_mode)) {
 		fclose(file);
 		file = NULL;

@@ -15,11 +15,13 @@ enum config_type {
 	CONFIG_DEV,		/* char[size], an interface's name */
 	CONFIG_ENDPOINT,	/* struct config_endpoint */
 	CONFIG_LEVEL,		/* uint32_t, enum varpd_log_level */
+	CONFIG_HOW,		/* uint32_t, enum config_answers */
 	CONFIG_SNID,		/* struct varp_snid */
 	CONFIG_CHID,		/* struct varp_chid */
 	CONFIG_ADDR,		/* struct varp_addr */
 	CONFIG_PREFIX,		/* vaddr and plen of struct config_entry */
 	CONFIG_TTL,		/* int32_t */
+	CONFIG_USERS,		/* char[size], users and @groups */
 };
 
 enum config_flags {

@@ -192,6 +192,19 @@ json_t *control_json_addr(const struct varp_addr *addr)
 						: json_null();
 }
 
+json_t *control_json_text(const char *text)
+{
+	char plain[sizeof(((struct varpd_error *)0)->text)];
+	json_t *json = json_string(text);
+	size_t len;
+
+	if (json)
+		return json;
+	for (len = 0; text[len] && len < sizeof(plain); len++)
+		plain[len] = text[len] & 0x80 ? '?' : text[len];
+	return json_stringn(plain, len);
+}
+
 int control_status_of(int err)
 {
 	if (!err)

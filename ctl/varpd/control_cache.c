@@ -40,6 +40,20 @@ static json_t *entry_json(const struct datapath_entry *entry, uint64_t now_ns)
 			 "ttl_s", control_json_ttl(entry->deadline_ns, now_ns));
 }
 
+/*
+ * After the last entry of a supernet. For owners this takes the place of walking what is not
+ * theirs, which may be long.
+ */
+static bool go_on(struct control_conn *conn)
+{
+	if (!conn->each_owned ||
+	    !access_next_owned(conn->varpd->access, &conn->peer, false, &conn->snid))
+		return false;
+	conn->started = false;
+	memset(&conn->cursor, 0, sizeof(conn->cursor));
+	return true;
+}
+
 static bool more_cache(struct control_conn *conn)
 {
 	struct datapath_entry entries[PIECE];
@@ -48,10 +62,13 @@ static bool more_cache(struct control_conn *conn)
 	int err = datapath_next(conn->varpd->datapath, &conn->cursor,
 				conn->one_supernet ? &conn->snid : NULL, entries, PIECE, &count);
 
-	if (err || !count)
+	if (err)
 		return false;
+	if (!count)
+		return go_on(conn);
 	for (unsigned int i = 0; i < count; i++)
-		control_write_json(conn, entry_json(&entries[i], now_ns));
+		if (control_sees(conn, &entries[i].key.snid))
+			control_write_json(conn, entry_json(&entries[i], now_ns));
 	return true;
 }
 
@@ -62,6 +79,10 @@ static int show(struct control_conn *conn, struct control_args *args,
 	conn->one_supernet = control_arg_snid(args, CONTROL_OPTIONAL, &conn->snid);
 	if (args->bad)
 		return CONTROL_FAILED;
+	conn->each_owned = !conn->one_supernet && !control_is_admin(conn);
+	if (conn->each_owned)
+		conn->one_supernet =
+			access_next_owned(conn->varpd->access, &conn->peer, true, &conn->snid);
 	control_stream(conn, more);
 	return CONTROL_LATER;
 }
@@ -186,9 +207,10 @@ static bool more_db(struct control_conn *conn)
 		return false;
 	}
 	if (!count)
-		return false;
+		return go_on(conn);
 	for (unsigned int i = 0; i < count; i++)
-		control_write_json(conn, mapping_json(&entries[i]));
+		if (control_sees(conn, &entries[i].key.snid))
+			control_write_json(conn, mapping_json(&entries[i]));
 	conn->after = entries[count - 1].key;
 	conn->started = true;
 	return true;

@@ -10,6 +10,8 @@
 #include <jansson.h>
 #include <sys/types.h>
 
+#include "access.h"
+#include "audit.h"
 #include "control.h"		/* of ctl/common */
 #include "control_socket.h"
 #include "monitor.h"
@@ -33,14 +35,15 @@ struct control_conn {
 	struct control_conn *prev, *next;
 	struct bufferevent *bev;
 	struct event *kick;		/* goes on, or frees, outside of anybody else's call */
-	uid_t uid;
-	pid_t pid;
+	struct peer peer;
+	struct audit_source audit;
 	enum control_state state;
 	bool eof;			/* the peer sends no more */
 	bool dead;
 	/* STREAMING: adds lines; returns false after the last. Its place is kept below. */
 	bool (*more)(struct control_conn *conn);
 	bool one_supernet;
+	bool each_owned;		/* one supernet after the other, of the peer's */
 	struct varp_snid snid;
 	struct datapath_cursor cursor;	/* cache_show */
 	struct varp_key after;		/* db_show */
@@ -114,6 +117,8 @@ json_t *control_json_snid(const struct varp_snid *snid);
 json_t *control_json_chid(const struct varp_chid *chid);
 /* Null for a zero address or NULL */
 json_t *control_json_addr(const struct varp_addr *addr);
+/* An error's words: what they quote may have been cut within a character, which JSON cannot hold. */
+json_t *control_json_text(const char *text);
 /* varpctl's exit status for an errno: CONTROL_PERMISSION if varpd lacks the privilege (-EPERM). */
 int control_status_of(int err);
 
@@ -127,11 +132,23 @@ int control_status_of(int err);
 typedef int control_handler(struct control_conn *conn, struct control_args *args, json_t **result,
 			    struct varpd_error *error);
 
+/* Who may give a command. Administrators may give all; who owns no supernet, none. */
+enum control_access {
+	CONTROL_ADMIN,		/* about this host: administrators alone */
+	CONTROL_OWNER,		/* about one supernet: its owners too */
+	CONTROL_FILTERED,	/* owners see of it what is theirs */
+};
+
 struct control_command {
 	const char *name;
 	const char *args;	/* names, separated by blanks */
 	control_handler *handler;
+	enum control_access access;
+	bool changes;		/* something: it is audited */
 };
+/* May the peer see this supernet? */
+bool control_sees(const struct control_conn *conn, const struct varp_snid *snid);
+bool control_is_admin(const struct control_conn *conn);
 /* control_table.c: one request, without its line break. */
 void control_execute(struct control_conn *conn, const char *line, size_t len);
 
@@ -146,6 +163,8 @@ control_handler control_do_cache_show, control_do_cache_get, control_do_cache_fl
 control_handler control_do_db_show;
 /* control_watch.c */
 control_handler control_do_resolve, control_do_monitor, control_do_register, control_do_lookup;
+/* control_channel.c */
+control_handler control_do_channel_set, control_do_channel_show;
 /* control_varpdb.c */
 control_handler control_do_opcode, control_do_reset, control_do_timer;
 

@@ -20,6 +20,8 @@
 #include "log.h"
 
 #define CONNECTIONS_MAX	512
+#define CONNECTIONS_USERS 384	/* of these, for users who are no administrators */
+#define CONNECTIONS_USER 32	/* for each of them */
 #define STALL_S		30	/* without taking answers: given up; watchers lose events */
 #define LOW_WATER	(16 * 1024)
 
@@ -60,6 +62,7 @@ static void free_conn(struct control_conn *conn)
 
 	end_watching(conn);
 	end_waiting(conn);
+	audit_end(&conn->audit);
 	DL_DELETE(control->conns, conn);
 	control->count--;
 	if (conn->bev)
@@ -116,8 +119,8 @@ void control_reply(struct control_conn *conn, int status, json_t *result,
 		control_write_json(conn, json_pack("{s:b, s:o}", "ok", 1,
 						   "result", result ? result : json_null()));
 	else
-		control_write_json(conn, json_pack("{s:b, s:i, s:s}", "ok", 0,
-						   "status", status, "error", error->text));
+		control_write_json(conn, json_pack("{s:b, s:i, s:o}", "ok", 0, "status", status,
+						   "error", control_json_text(error->text)));
 }
 
 void control_answer(struct control_conn *conn, int status, json_t *result,
@@ -267,6 +270,21 @@ static void refuse(int fd)
 	close(fd);
 }
 
+/* Users who are no administrators must not keep those out, nor each other. */
+static bool is_crowding(const struct control *control, const struct peer *peer)
+{
+	unsigned int own = 0, users = 0;
+	const struct control_conn *conn;
+
+	if (access_is_admin(control->varpd->access, peer))
+		return false;
+	DL_FOREACH(control->conns, conn) {
+		own += conn->peer.uid == peer->uid;
+		users += !control_is_admin(conn);
+	}
+	return own >= CONNECTIONS_USER || users >= CONNECTIONS_USERS;
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
 		      int len, void *ctx)
 {
@@ -274,19 +292,18 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct control *control = ctx;
 	struct control_conn *conn =
 		control->count < CONNECTIONS_MAX ? calloc(1, sizeof(*conn)) : NULL;
-	struct ucred peer = { .pid = -1, .uid = -1 };
-	socklen_t peer_len = sizeof(peer);
 
 	(void)listener, (void)addr, (void)len;
-	if (!conn) {
+	if (conn)
+		peer_of(fd, &conn->peer);
+	if (!conn || is_crowding(control, &conn->peer)) {
+		free(conn);
 		refuse(fd);
 		return;
 	}
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len);
 	conn->control = control;
 	conn->varpd = control->varpd;
-	conn->uid = peer.uid;
-	conn->pid = peer.pid;
+	audit_begin(control->varpd->audit, &conn->audit, "control", conn->peer.text);
 	DL_APPEND(control->conns, conn);
 	control->count++;
 	conn->kick = event_new(control->varpd->base, -1, EV_PERSIST, on_kick, conn);
@@ -341,7 +358,7 @@ static int listen_at(struct control *control, struct varpd_error *error)
 		return varpd_fail(error, -errno, "cannot open the control socket: %s",
 				  strerror(errno));
 	unlink(control->path);	/* of a varpd that was killed: the instance's lock is ours */
-	mask = umask(0177);
+	mask = umask(0111);	/* each request is checked for who sent it */
 	err = bind(fd, (struct sockaddr *)&name, sizeof(name)) ? errno : 0;
 	umask(mask);
 	if (err) {

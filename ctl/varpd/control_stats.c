@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "addr.h"
+#include "answer.h"
 #include "control_internal.h"
 #include "net.h"
 
@@ -34,9 +35,18 @@ static const struct {
 #undef ENGINE
 };
 
+struct supernets {
+	const struct control_conn *conn;
+	json_t *json;
+};
+
 static void add_supernet(const struct varp_supernet *supernet, void *ctx)
 {
-	json_array_append_new(ctx, json_pack("{s:o, s:I, s:I, s:I, s:I, s:i, s:i}",
+	struct supernets *supernets = ctx;
+
+	if (!control_sees(supernets->conn, &supernet->snid))
+		return;
+	json_array_append_new(supernets->json, json_pack("{s:o, s:I, s:I, s:I, s:I, s:i, s:i}",
 					     "snid", control_json_snid(&supernet->snid),
 					     "misses", (json_int_t)supernet->misses,
 					     "requests", (json_int_t)supernet->requests,
@@ -46,30 +56,54 @@ static void add_supernet(const struct varp_supernet *supernet, void *ctx)
 					     "pending_max", (int)supernet->pending_max));
 }
 
-int control_do_stats(struct control_conn *conn, struct control_args *args, json_t **result,
-		     struct varpd_error *error)
+/* The engine's, and what the kernel has answered in its place. */
+static void sum_answers(const struct varpd *varpd, struct varp_engine_stats *engine, uint64_t *by_xdp)
 {
-	const struct varp_engine_stats *engine = varp_engine_stats(conn->varpd->engine);
-	json_t *datapath = json_object(), *drops = json_object(), *varp = json_object(),
-	       *supernets = json_array();
-	struct varp_stats stats;
+	struct answer_stats stats;
 
-	(void)args;
-	(void)error;
+	answer_stats(varpd->answer, &stats);
+	*by_xdp = stats.replies + stats.nak_notknown;
+	*engine = *varp_engine_stats(varpd->engine);
+	engine->requests_received += *by_xdp;
+	engine->replies_sent += stats.replies;
+	engine->nak_notknown_sent += stats.nak_notknown;
+}
+
+/* Sums over all supernets: what others do is nobody's business but an administrator's. */
+static void add_sums(const struct control_conn *conn, json_t *datapath, json_t *drops, json_t *varp)
+{
+	struct varp_engine_stats engine;
+	struct varp_stats stats;
+	uint64_t by_xdp;
+
+	sum_answers(conn->varpd, &engine, &by_xdp);
 	datapath_stats(conn->varpd->datapath, &stats);
 	for (size_t i = 0; i < VARP_COUNTER_COUNT; i++)
 		json_object_set_new(datapath, counter_names[i], json_integer(stats.counters[i]));
 	for (size_t i = 0; i < VARP_DROP_COUNT; i++)
 		json_object_set_new(drops, drop_names[i],
-				    json_integer(stats.drops[i] + engine->drops[i]));
+				    json_integer(stats.drops[i] + engine.drops[i]));
 	for (size_t i = 0; i < sizeof(engine_counters) / sizeof(engine_counters[0]); i++)
 		json_object_set_new(varp, engine_counters[i].name,
-				    json_integer(*(const uint64_t *)((const char *)engine +
+				    json_integer(*(const uint64_t *)((const char *)&engine +
 								     engine_counters[i].offset)));
+	json_object_set_new(varp, "answered_by_xdp", json_integer(by_xdp));
 	json_object_set_new(varp, "send_failed",
 			    json_integer(net_stats(conn->varpd->net)->send_failed));
-	datapath_each_supernet(conn->varpd->datapath, add_supernet, supernets);
+}
+
+int control_do_stats(struct control_conn *conn, struct control_args *args, json_t **result,
+		     struct varpd_error *error)
+{
+	json_t *datapath = json_object(), *drops = json_object(), *varp = json_object();
+	struct supernets supernets = { .conn = conn, .json = json_array() };
+
+	(void)args;
+	(void)error;
+	if (control_is_admin(conn))
+		add_sums(conn, datapath, drops, varp);
+	datapath_each_supernet(conn->varpd->datapath, add_supernet, &supernets);
 	*result = json_pack("{s:o, s:o, s:o, s:o}", "datapath", datapath, "drops", drops,
-			    "varp", varp, "supernets", supernets);
+			    "varp", varp, "supernets", supernets.json);
 	return CONTROL_OK;
 }

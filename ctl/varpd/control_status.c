@@ -10,14 +10,18 @@
 #include <unistd.h>
 
 #include "addr.h"
+#include "answer.h"
 #include "apply.h"
 #include "control_internal.h"
+#include "keyx.h"
 #include "net.h"
 #include "textsock.h"
 
 struct status {
+	const struct control_conn *conn;
 	struct varpd *varpd;
 	json_t *underlays, *nodes, *clients, *servers, *warnings;
+	size_t mappings;		/* of the supernets that are shown */
 };
 
 static const char *const attach_names[] = {
@@ -65,16 +69,19 @@ static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 	const struct varp_underlay *record = &underlay->record;
 	struct status *status = ctx;
 	char ip[IP_COMMAND_LEN];
+	const char *why, *how = answer_how(status->varpd->answer, underlay->ifindex, &why);
 
 	json_array_append_new(status->underlays,
-			      json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:s}",
+			      json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:s, s:s, s:s?}",
 					"dev", record->name,
 					"ifindex", (int)underlay->ifindex,
 					"up", record->up,
 					"mtu", (int)record->mtu,
 					"raddr4", control_json_addr(&record->raddr4),
 					"raddr6", control_json_addr(&record->raddr6),
-					"attached_by", attach_name(record->attach)));
+					"attached_by", attach_name(record->attach),
+					"answers", how,
+					"answers_why", *why ? why : NULL));
 	if (!underlay->ifindex) {
 		warn(status,
 		     "underlay %s has gone, nothing is sent over it: `varpctl detach %s` forgets "
@@ -122,6 +129,8 @@ static void add_node(const struct datapath_node *node, void *ctx)
 	struct varpd *varpd = status->varpd;
 	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT];
 
+	if (!control_sees(status->conn, &node->key.snid))
+		return;
 	json_array_append_new(status->nodes, control_json_node(node));
 	varp_snid_format(&node->key.snid, snid);
 	varp_addr_format(&node->key.vaddr, vaddr);
@@ -131,10 +140,10 @@ static void add_node(const struct datapath_node *node, void *ctx)
 		     "node %s of %s has no underlay, nothing is sent from it: "
 		     "`varpctl attach IFACE`",
 		     vaddr, snid);
-	if (!varpd->config.insecure)
+	if (!varpd_may_speak(varpd, &node->key.snid))
 		warn(status,
 		     "node %s of %s: no credentials, lookups are answered as not known: "
-		     VARPD_HOW_INSECURE " if the network is trusted",
+		     VARPD_HOW_CREDENTIALS,
 		     vaddr, snid);
 	else if (!varp_engine_client_get(varpd->engine, &node->key.snid, NULL) &&
 		 !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL))
@@ -165,6 +174,7 @@ static void warn_server(struct status *status, const struct varp_snid *snid_valu
 {
 	char snid[VARP_SNID_TEXT], server[VARP_ADDR_TEXT], since[16];
 	const struct varpd *varpd = status->varpd;
+	const char *no_session = keyx_client_error(varpd->keyx, snid_value);
 	int err = net_send_error(varpd->net, addr);
 	enum varp_server_health health;
 	uint64_t since_ns;
@@ -175,7 +185,9 @@ static void warn_server(struct status *status, const struct varp_snid *snid_valu
 	health = varp_engine_client_health(varpd->engine, snid_value, &since_ns);
 	varp_snid_format(snid_value, snid);
 	varp_addr_format(addr, server);
-	if (err) {
+	if (no_session) {
+		warn(status, "server %s of supernet %s: no new session: %s", server, snid, no_session);
+	} else if (err) {
 		warn(status, "server %s of supernet %s: requests cannot be sent: %s", server, snid,
 		     strerror(err));
 	} else if (health == VARP_SERVER_SILENT) {
@@ -195,10 +207,15 @@ static void warn_server(struct status *status, const struct varp_snid *snid_valu
 static bool add_client(const struct varp_snid *snid, const struct varp_addr *server, void *ctx)
 {
 	struct status *status = ctx;
+	json_t *client;
 
-	json_array_append_new(status->clients, json_pack("{s:o, s:o}",
-							 "snid", control_json_snid(snid),
-							 "server", control_json_addr(server)));
+	if (!control_sees(status->conn, snid))
+		return true;
+	client = json_pack("{s:o, s:o}",
+			   "snid", control_json_snid(snid),
+			   "server", control_json_addr(server));
+	json_object_update_new(client, keyx_client_json(status->varpd->keyx, snid));
+	json_array_append_new(status->clients, client);
 	warn_server(status, snid, server);
 	return true;
 }
@@ -206,12 +223,24 @@ static bool add_client(const struct varp_snid *snid, const struct varp_addr *ser
 static bool add_server(const struct varp_snid *snid, int32_t ttl_s, size_t mappings, void *ctx)
 {
 	struct status *status = ctx;
+	char text[VARP_SNID_TEXT];
+	json_t *server;
 
-	json_array_append_new(status->servers,
-			      json_pack("{s:o, s:i, s:I}",
-					"snid", control_json_snid(snid),
-					"ttl_s", (int)ttl_s,
-					"mappings", (json_int_t)mappings));
+	if (!control_sees(status->conn, snid))
+		return true;
+	status->mappings += mappings;
+	server = json_pack("{s:o, s:i, s:I, s:s}",
+			   "snid", control_json_snid(snid),
+			   "ttl_s", (int)ttl_s,
+			   "mappings", (json_int_t)mappings,
+			   "answers", answer_has(status->varpd->answer, snid) ? "xdp" : "userspace");
+	json_object_update_new(server, keyx_server_json(status->varpd->keyx, snid));
+	json_array_append_new(status->servers, server);
+	if (keyx_server_lacks_role(status->varpd->keyx, snid))
+		warn(status,
+		     "supernet %s is served here, but this host's certificate does not permit it, so "
+		     "clients will refuse: issue one with `server %s`",
+		     varp_snid_format(snid, text), text);
 	return true;
 }
 
@@ -221,8 +250,9 @@ static json_t *listeners_json(const struct varpd_config *config)
 
 	config_endpoint_format(&config->grp_mgr_listen, manager, sizeof(manager));
 	config_endpoint_format(&config->grp_clt_listen, client, sizeof(client));
-	return json_pack("{s:i, s:s, s:s}",
+	return json_pack("{s:i, s:i, s:s, s:s}",
 			 "varp_port", (int)config->varp_port,
+			 "key_port", (int)config->key_port,
 			 "grp_mgr", manager,
 			 "grp_clt", client);
 }
@@ -247,13 +277,13 @@ static json_t *connections_json(struct varpd *varpd)
 			 "control", (int)control_count(varpd->control));
 }
 
-static json_t *settings_json(struct varpd *varpd)
+static json_t *settings_json(struct varpd *varpd, size_t mappings)
 {
 	const struct varpd_config *config = &varpd->config;
-	size_t mappings = varp_table_count(varp_engine_table(varpd->engine), NULL);
 
-	return json_pack("{s:b, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
+	return json_pack("{s:b, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
 			 "insecure", config->insecure,
+			 "user", varpd->privileges.user,
 			 "features", datapath_features(varpd->datapath),
 			 "netns", *config->netns ? config->netns : NULL,
 			 "state_dir", config->state_dir,
@@ -270,6 +300,7 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	const struct varpd_config *config = &varpd->config;
 	uint64_t uptime_s = (varpd_now_ns() - varpd->started_ns) / VARPD_NS_PER_S;
 	struct status status = {
+		.conn = conn,
 		.varpd = varpd,
 		.underlays = json_array(),
 		.nodes = json_array(),
@@ -282,9 +313,15 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	(void)error;
 	datapath_each_underlay(varpd->datapath, add_underlay, &status);
 	datapath_each_node(varpd->datapath, add_node, &status);
-	apply_each_problem(varpd, add_problem, &status);
+	if (control_is_admin(conn))
+		apply_each_problem(varpd, add_problem, &status);
+	if (control_is_admin(conn))
+		keyx_each_problem(varpd->keyx, add_problem, &status);
 	varp_engine_each_client(varpd->engine, add_client, &status);
 	varp_table_each_server(varp_engine_table(varpd->engine), add_server, &status);
+	/* Also those of supernets that are not served any more. */
+	if (control_is_admin(conn))
+		status.mappings = varp_table_count(varp_engine_table(varpd->engine), NULL);
 	*result = json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
 			    "version", VARP_RELEASE,
 			    "instance", config->instance,
@@ -295,6 +332,6 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 			    "clients", status.clients,
 			    "servers", status.servers,
 			    "warnings", status.warnings);
-	json_object_update_missing_new(*result, settings_json(varpd));
+	json_object_update_missing_new(*result, settings_json(varpd, status.mappings));
 	return CONTROL_OK;
 }

@@ -2,29 +2,41 @@
 /*
  * The commands of the control socket, and carrying one out. docs/CONTROL.md describes each.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "addr.h"
 #include "control_internal.h"
 #include "log.h"
 
+#define ADMIN		CONTROL_ADMIN, false
+#define ADMIN_CHANGES	CONTROL_ADMIN, true
+#define OWNER		CONTROL_OWNER, false
+#define OWNER_CHANGES	CONTROL_OWNER, true
+#define FILTERED	CONTROL_FILTERED, false
+
+/* Interfaces, addresses and routes are the host's, also those of a supernet: see ADR 22. */
 static const struct control_command commands[] = {
-	{ "attach",      "dev",                                            control_do_attach },
-	{ "detach",      "dev",                                            control_do_detach },
-	{ "join",        "snid vaddr plen server channel dev netns raddr", control_do_join },
-	{ "leave",       "snid vaddr",                                     control_do_leave },
-	{ "status",      "",                                               control_do_status },
-	{ "stats",       "",                                               control_do_stats },
-	{ "cache_show",  "snid",                                           control_do_cache_show },
-	{ "cache_get",   "snid vaddr",                                     control_do_cache_get },
-	{ "cache_flush", "snid vaddr",                                     control_do_cache_flush },
-	{ "db_show",     "snid",                                           control_do_db_show },
-	{ "resolve",     "snid vaddr timeout_ms",                          control_do_resolve },
-	{ "monitor",     "",                                               control_do_monitor },
-	{ "lookup",      "snid vaddr",                                     control_do_lookup },
-	{ "register",    "monitor",                                        control_do_register },
-	{ "opcode",      "op_code snid vaddr raddr caddr ttl",             control_do_opcode },
-	{ "reset",       "",                                               control_do_reset },
-	{ "timer",       "on",                                             control_do_timer },
+	{ "attach", "dev", control_do_attach, ADMIN_CHANGES },
+	{ "detach", "dev", control_do_detach, ADMIN_CHANGES },
+	{ "join", "snid vaddr plen server channel dev netns raddr", control_do_join,
+	  ADMIN_CHANGES },
+	{ "leave", "snid vaddr", control_do_leave, ADMIN_CHANGES },
+	{ "status", "", control_do_status, FILTERED },
+	{ "stats", "", control_do_stats, FILTERED },
+	{ "cache_show", "snid", control_do_cache_show, FILTERED },
+	{ "cache_get", "snid vaddr", control_do_cache_get, OWNER },
+	{ "cache_flush", "snid vaddr", control_do_cache_flush, OWNER_CHANGES },
+	{ "db_show", "snid", control_do_db_show, FILTERED },
+	{ "resolve", "snid vaddr timeout_ms", control_do_resolve, OWNER },
+	{ "monitor", "", control_do_monitor, FILTERED },
+	{ "lookup", "snid vaddr", control_do_lookup, OWNER },
+	{ "register", "monitor", control_do_register, FILTERED },
+	{ "opcode", "op_code snid vaddr raddr caddr ttl", control_do_opcode, OWNER_CHANGES },
+	{ "channel_set", "snid channel mode key rotate_s", control_do_channel_set, ADMIN_CHANGES },
+	{ "channel_show", "snid", control_do_channel_show, FILTERED },
+	{ "reset", "", control_do_reset, ADMIN_CHANGES },
+	{ "timer", "on", control_do_timer, ADMIN_CHANGES },
 };
 
 static const struct control_command *find_command(const char *name)
@@ -33,6 +45,70 @@ static const struct control_command *find_command(const char *name)
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
 	return NULL;
+}
+
+/* --- Permission --- */
+
+bool control_sees(const struct control_conn *conn, const struct varp_snid *snid)
+{
+	return access_owns(conn->varpd->access, &conn->peer, snid);
+}
+
+bool control_is_admin(const struct control_conn *conn)
+{
+	return access_is_admin(conn->varpd->access, &conn->peer);
+}
+
+/* Whether there is such a supernet makes no difference to who may not know. */
+static bool is_permitted(const struct control_conn *conn, const struct control_command *command,
+			 const json_t *args)
+{
+	const char *text = json_string_value(json_object_get(args, "snid"));
+	struct varp_snid snid;
+
+	if (control_is_admin(conn))
+		return true;
+	if (command->access == CONTROL_ADMIN || !access_owns_any(conn->varpd->access, &conn->peer))
+		return false;
+	if (!text)
+		return command->access == CONTROL_FILTERED;
+	/* One that is no SnId is refused as such. */
+	return varp_snid_parse(text, &snid) || control_sees(conn, &snid);
+}
+
+static int carry_out(struct control_conn *conn, const struct control_command *command,
+		     struct control_args *args, json_t **result)
+{
+	if (!is_permitted(conn, command, args->json)) {
+		varpd_fail(args->error, 0,
+			   "not permitted: %s is for root%s%s", command->name,
+			   command->access == CONTROL_ADMIN ? "" : ", owners of the supernet",
+			   " and the group of varpd's user; `owner` in a section [supernet SNID] of "
+			   "the configuration makes owners");
+		return CONTROL_PERMISSION;
+	}
+	control_args_check(args, command->args);
+	return args->bad ? CONTROL_FAILED : command->handler(conn, args, result, args->error);
+}
+
+static void audit(struct control_conn *conn, const struct control_command *command, int status,
+		  const json_t *args)
+{
+	char text[320];
+	size_t used;
+
+	if (!command->changes && status != CONTROL_PERMISSION)
+		return;
+	if (!audit_is_detailed(&conn->audit)) {
+		audit_command(&conn->audit, command->name, NULL, status > 0 ? "" : NULL);
+		return;
+	}
+	used = snprintf(text, sizeof(text), "%s ", command->name);
+	used += json_dumpb(args, text + used, sizeof(text) - used - 1, JSON_COMPACT);
+	text[used < sizeof(text) ? used : sizeof(text) - 1] = '\0';
+	audit_command(&conn->audit, command->name, text,
+		      status == CONTROL_PERMISSION ? "not permitted"
+		      : status > 0		   ? "failed" : NULL);
 }
 
 void control_execute(struct control_conn *conn, const char *line, size_t len)
@@ -53,11 +129,9 @@ void control_execute(struct control_conn *conn, const char *line, size_t len)
 		varpd_fail(&error, 0, "unknown command '%.40s'", name ? name : "");
 	if (command) {
 		args.json = json_object_get(request, "args");
-		control_args_check(&args, command->args);
-		if (!args.bad)
-			status = command->handler(conn, &args, &result, &error);
-		varpd_log(VARPD_LOG_DEBUG, "control: %s by pid %d of user %u: %s", command->name,
-			  (int)conn->pid, (unsigned int)conn->uid,
+		status = carry_out(conn, command, &args, &result);
+		audit(conn, command, status, args.json);
+		varpd_log(VARPD_LOG_DEBUG, "control: %s by %s: %s", command->name, conn->peer.text,
 			  status > 0 ? error.text : "done");
 	}
 	if (status != CONTROL_LATER)

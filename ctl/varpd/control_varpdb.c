@@ -159,7 +159,7 @@ int control_do_reset(struct control_conn *conn, struct control_args *args, json_
 	varp_engine_flush(varpd->engine, varpd_now_ns(), NULL, NULL);
 	varpd_schedule(varpd);
 	*result = json_pack("{s:i}", "flushed", count);
-	varpd_log(VARPD_LOG_INFO, "varpdb was reset by pid %d", (int)conn->pid);
+	varpd_log(VARPD_LOG_INFO, "varpdb was reset by pid %d", (int)conn->peer.pid);
 	return CONTROL_OK;
 }
 
@@ -175,6 +175,6 @@ int control_do_timer(struct control_conn *conn, struct control_args *args, json_
 		return CONTROL_FAILED;
 	datapath_sweep_enable(conn->varpd->datapath, on);
 	varpd_log(VARPD_LOG_INFO, "aging sweep was switched %s by pid %d", on ? "on" : "off",
-		  (int)conn->pid);
+		  (int)conn->peer.pid);
 	return CONTROL_OK;
 }

@@ -50,7 +50,7 @@ static void fail_notknown(struct varpd *varpd, const struct varp_key *key, const
 			   "%s of supernet %s is not known%s: it is not registered here; "
 			   "varpd_add does that",
 			   vaddr, snid, why);
-	else if (!varpd->config.insecure)
+	else if (!varpd_may_speak(varpd, &key->snid))
 		varpd_fail(error, 0,
 			   "%s of supernet %s is not known%s: varpd has no credentials for the "
 			   "supernet, and was not started with --insecure",
@@ -232,9 +232,9 @@ int control_do_lookup(struct control_conn *conn, struct control_args *args, json
 		*result = json_pack("{s:s}", "state", "notknown");
 		return CONTROL_OK;
 	}
-	resolve_watch(varpd->resolve, &key, conn->uid, conn->pid);
+	resolve_watch(varpd->resolve, &key, conn->peer.uid, conn->peer.pid);
 	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &key))
-		resolve_unwatch(varpd->resolve, &key, conn->uid, conn->pid);
+		resolve_unwatch(varpd->resolve, &key, conn->peer.uid, conn->peer.pid);
 	varpd_schedule(varpd);
 	*result = json_pack("{s:s}", "state", "miss");
 	return CONTROL_OK;
@@ -253,7 +253,7 @@ static void on_outcome(struct resolve_listener *listener, const struct varp_key 
 {
 	struct control_conn *conn = conn_of(listener, listener);
 
-	if (!has_room(conn))
+	if (!control_sees(conn, &key->snid) || !has_room(conn))
 		return;
 	control_write_json(conn, json_pack("{s:s, s:o, s:o, s:o}",
 					   "state", result == RESOLVE_HIT ? "hit" : "miss",
@@ -270,8 +270,8 @@ int control_do_register(struct control_conn *conn, struct control_args *args, js
 	conn->listener.all = control_arg_bool(args, "monitor");
 	if (args->bad)
 		return CONTROL_FAILED;
-	conn->listener.uid = conn->uid;
-	conn->listener.pid = conn->pid;
+	conn->listener.uid = conn->peer.uid;
+	conn->listener.pid = conn->peer.pid;
 	conn->listener.outcome = on_outcome;
 	control_watch(conn);
 	resolve_listen(conn->varpd->resolve, &conn->listener);
@@ -281,10 +281,14 @@ int control_do_register(struct control_conn *conn, struct control_args *args, js
 
 /* --- monitor --- */
 
-static void deliver(struct monitor_subscriber *subscriber, const char *line, size_t len)
+static void deliver(struct monitor_subscriber *subscriber, const struct monitor_event *event,
+		    const char *line, size_t len)
 {
 	struct control_conn *conn = conn_of(subscriber, subscriber);
 
+	/* What is about no node is about the host, or about all supernets. */
+	if (event->key ? !control_sees(conn, &event->key->snid) : !control_is_admin(conn))
+		return;
 	if (has_room(conn))
 		control_write(conn, line, len);
 }

@@ -24,6 +24,8 @@ static void free_lists(struct datapath *dp)
 		DL_DELETE(dp->underlays, underlay);
 		free(underlay);
 	}
+	dp_raddrs_free(dp);
+	HASH_CLEAR(hh, dp->nodes);
 	HASH_ITER(hh_dev, dp->by_dev, device, next_device)
 		HASH_DELETE(hh_dev, dp->by_dev, device);
 	HASH_ITER(hh_peer, dp->by_peer, device, next_device) {
@@ -40,12 +42,17 @@ static void let_go(struct datapath *dp)
 	dp_watch_close(dp);
 	dp_sweep_close(dp);
 	dp_ring_close(dp);
+	dp_settle_close(dp);
 	free_lists(dp);
 	dp_unload(dp);
 	dp_send_close(dp);
 	held_free(dp->held);
 	netlink_close(dp->nl);
 	dp_walk_close(dp);
+	if (dp->lock_fd >= 0)
+		close(dp->lock_fd);
+	if (dp->dir_fd >= 0)
+		close(dp->dir_fd);
 	free(dp);
 }
 
@@ -85,6 +92,8 @@ static int open_parts(struct datapath *dp, struct varpd_error *error)
 	if (!err)
 		err = dp_adopt(dp, error);
 	if (!err)
+		err = dp_settle_open(dp, error);
+	if (!err)
 		err = dp_ring_open(dp, error);
 	return err;
 }
@@ -104,10 +113,14 @@ int datapath_open(struct datapath **out, const struct datapath_config *config,
 	dp->ops = *ops;
 	dp->base = base;
 	dp->packet_fd = -1;
+	dp->dir_fd = -1;
+	dp->lock_fd = -1;
 	err = strlen(config->instance) > DP_INSTANCE_MAX ?
 	      varpd_fail(error, -EINVAL, "the instance's name is longer than %d characters",
 			 DP_INSTANCE_MAX) : dp_pins_prepare(dp, error);
 	if (err) {
+		if (dp->dir_fd >= 0)
+			close(dp->dir_fd);
 		free(dp);
 		return err;
 	}
@@ -138,10 +151,21 @@ void datapath_close(struct datapath *dp)
 {
 	if (!dp)
 		return;
+	dp_settle_now(dp);
 	/* Nothing is left to go on or to be remembered: no trace stays. */
 	if (!dp->underlays && !dp->by_peer && !has_server(dp))
 		dp_pins_remove(dp);
 	let_go(dp);
+}
+
+void datapath_share(const struct datapath *dp, struct datapath_shared *out)
+{
+	char path[DP_PATH_MAX];
+
+	dp_pin_path(dp, path, "links");
+	out->raddrs = dp->maps.raddrs;
+	out->stats = dp->maps.stats;
+	snprintf(out->links, sizeof(out->links), "%.*s", (int)sizeof(out->links) - 1, path);
 }
 
 void datapath_stats(struct datapath *dp, struct varp_stats *out)

@@ -13,6 +13,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <varp/abi.h>
 #include "error.h"
@@ -27,6 +28,7 @@ struct datapath_config {
 	uint32_t ring_bytes;		/* power of two */
 	uint32_t held_bytes_per_supernet;
 	uint32_t window_ms;
+	bool merge;	/* TCP segments on receipt, by a VXLAN socket on Geneve's port */
 };
 
 /* Upcalls, from the event loop. */
@@ -102,7 +104,7 @@ int datapath_join(struct datapath *dp, const struct datapath_join *join, struct 
 int datapath_leave(struct datapath *dp, const struct varp_snid *snid, const struct varp_addr *vaddr,
 		   struct varpd_error *error);
 /* A node of it is here */
-bool datapath_has_supernet(const struct datapath *dp, const struct varp_snid *snid);
+bool datapath_has_supernet(struct datapath *dp, const struct varp_snid *snid);
 /* Is (snid, vaddr) a node of this host? */
 bool datapath_is_local(struct datapath *dp, const struct varp_key *key, struct varp_local *local);
 
@@ -125,12 +127,29 @@ int datapath_server_set(struct datapath *dp, const struct varp_snid *snid,
 void datapath_each_supernet(struct datapath *dp,
 			    void (*visit)(const struct varp_supernet *s, void *ctx), void *ctx);
 
+/* --- Keyed channels --- */
+
+/* channel->mode plain: there are no keys any more. Nodes that are here follow at once. */
+int datapath_channel_set(struct datapath *dp, const struct varp_combo *combo,
+			 const struct varp_channel *channel, struct varpd_error *error);
+/* The visitor may set the channel that it is shown. */
+void datapath_each_channel(struct datapath *dp,
+			   void (*visit)(const struct varp_combo *combo,
+					 const struct varp_channel *channel, void *ctx),
+			   void *ctx);
+
 /* --- varpdb --- */
 
 /* Sends held packets in order, then writes the mapping and removes the pending entry. */
 int datapath_resolved(struct datapath *dp, const struct varp_key *key,
 		      const struct varp_addr *raddr, uint32_t ttl_s,
 		      uint64_t deadline_ns);
+/*
+ * The same, but not necessarily at once: at the end of this turn of the event loop, or before the
+ * next of these functions does its part. Failures are logged.
+ */
+void datapath_answered(struct datapath *dp, const struct varp_key *key,
+		       const struct varp_addr *raddr, uint32_t ttl_s, uint64_t deadline_ns);
 /*
  * Marks not known until deadline_ns, removes the mapping, answers held packets with ICMP host
  * unreachable.
@@ -176,6 +195,23 @@ int datapath_flush(struct datapath *dp, const struct varp_snid *snid,
 
 /* Memo, VARPDB_IOCTLXTIMSTART and XTIMSTOP */
 void datapath_sweep_enable(struct datapath *dp, bool on);
+
+/* Gives the instance's pins, and their directories, to whom varpd will run as. */
+int datapath_give(struct datapath *dp, uid_t uid, struct varpd_error *error);
+/*
+ * For a varpd that is started as this user: the BPF file system, the directory in it for all
+ * instances, and what an earlier run of this one left there, become his to use. As root.
+ */
+int datapath_prepare(const char *instance, uid_t uid, struct varpd_error *error);
+/* Everything of the instance in the BPF file system; by whoever may, which is the helper process. */
+void datapath_remove_pins(const char *instance);
+
+/* What the program that answers has in common with the datapath's. */
+struct datapath_shared {
+	int raddrs, stats;	/* maps, see <varp/abi.h> */
+	char links[64];		/* directory for pinned links */
+};
+void datapath_share(const struct datapath *dp, struct datapath_shared *out);
 
 /* Sums over CPUs, and the daemon's own share (held packets). */
 void datapath_stats(struct datapath *dp, struct varp_stats *out);

@@ -212,6 +212,7 @@ int dp_adopt(struct datapath *dp, struct varpd_error *error)
 	struct dp_device *device, *next_device;
 	int err;
 
+	dp_raddrs_read(dp);
 	err = list_underlays(dp);
 	if (!err)
 		err = list_devices(dp);

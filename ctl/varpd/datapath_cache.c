@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Writes answers into the maps and lets go of the packets that waited for them. Called by the
- * engine's actions.
+ * Entries of the cache and of open lookups, one at a time, and the ends of lookups other than a
+ * positive answer, which is datapath_settle.c's. Called by the engine's actions.
  *
  * Only varpd inserts into varp_cache. BPF opens entries in varp_pending; they are closed here, and
  * the supernet's count of them with them.
@@ -13,11 +13,9 @@
 #include <string.h>
 
 #define BUSY_TRIES	8
-#define DRAIN_NS	NSEC_PER_SEC	/* far more than sending what is held takes */
-#define LOOP_LOG_MS	5000
 
 /* Kernels before 6.15 answer EBUSY when BPF is at the same bucket on this CPU. */
-static int update(int fd, const struct varp_key *key, const void *value, uint64_t flags)
+int dp_update(int fd, const struct varp_key *key, const void *value, uint64_t flags)
 {
 	for (int try = 0; try < BUSY_TRIES; try++) {
 		if (!bpf_map_update_elem(fd, key, value, flags))
@@ -32,6 +30,7 @@ void dp_pending_close(struct datapath *dp, const struct varp_key *key)
 {
 	struct varp_pending pending;
 
+	held_removed(dp->held, key);
 	for (int try = 0; try < BUSY_TRIES; try++) {
 		if (!bpf_map_lookup_and_delete_elem(dp->maps.pending, key, &pending)) {
 			dp_pending_subtract(dp, pending.supernet, 1);
@@ -39,6 +38,37 @@ void dp_pending_close(struct datapath *dp, const struct varp_key *key)
 		}
 		if (errno != EBUSY)
 			return;
+	}
+}
+
+static void subtract_all(struct datapath *dp, const struct varp_key *keys, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		int supernet = dp_supernet_find(dp, &keys[i].snid);
+
+		if (supernet >= 0)
+			dp_pending_subtract(dp, (uint32_t)supernet, 1);
+	}
+}
+
+void dp_pending_close_all(struct datapath *dp, const struct varp_key *keys, unsigned int count)
+{
+	unsigned int done = 0;
+
+	if (count == 1) {
+		dp_pending_close(dp, keys);
+		return;
+	}
+	while (done < count) {
+		uint32_t n = count - done;
+		int err = bpf_map_delete_batch(dp->maps.pending, keys + done, &n, NULL) ? errno : 0;
+
+		if (err && err != ENOENT && err != EBUSY)
+			n = 0;	/* an older kernel has not said how far it came */
+		subtract_all(dp, keys + done, n);
+		done += n;
+		if (err && done < count)
+			dp_pending_close(dp, &keys[done++]);
 	}
 }
 
@@ -61,14 +91,6 @@ bool dp_cached(struct datapath *dp, const struct varp_key *key, struct varp_mapp
 	       mapping->deadline_ns > dp_now_ns();
 }
 
-void dp_held_send(struct datapath *dp, const struct varp_key *key)
-{
-	struct held_packet *packets = held_take(dp->held, key);
-
-	if (packets)
-		dp_send_held(dp, packets);
-}
-
 void dp_held_drop(struct datapath *dp, const struct varp_key *key, enum varp_drop reason)
 {
 	struct held_packet *packets = held_take(dp->held, key);
@@ -76,65 +98,6 @@ void dp_held_drop(struct datapath *dp, const struct varp_key *key, enum varp_dro
 	for (struct held_packet *p = packets; p; p = p->next)
 		dp_count(dp, reason, 1);
 	held_packets_free(packets);
-}
-
-/*
- * Says where the held packets are to go when their lookup's entry is not there: it was flushed, or
- * their window had ended, when they came to be held.
- */
-static int create_draining(struct datapath *dp, const struct varp_key *key,
-			   const struct varp_addr *raddr)
-{
-	int supernet = dp_supernet_find(dp, &key->snid), err;
-	struct varp_pending pending = {
-		.deadline_ns = dp_now_ns() + DRAIN_NS,
-		.state = VARP_PENDING_DRAINING,
-		.supernet = (uint32_t)supernet,
-		.raddr = *raddr,
-	};
-
-	if (supernet < 0)
-		return supernet;
-	dp_pending_add(dp, pending.supernet);
-	err = update(dp->maps.pending, key, &pending, BPF_NOEXIST);
-	if (err)
-		dp_pending_subtract(dp, pending.supernet, 1);
-	return err;
-}
-
-static int renew_draining(struct datapath *dp, const struct varp_key *key,
-			  const struct varp_addr *raddr)
-{
-	uint64_t least_ns = dp_now_ns() + DRAIN_NS;
-	struct varp_pending pending;
-
-	if (bpf_map_lookup_elem(dp->maps.pending, key, &pending))
-		return -ENOENT;
-	pending.state = VARP_PENDING_DRAINING;
-	pending.raddr = *raddr;
-	pending.held = 0;
-	if (pending.deadline_ns < least_ns)
-		pending.deadline_ns = least_ns;
-	return update(dp->maps.pending, key, &pending, BPF_EXIST);
-}
-
-/*
- * Tells BPF where the held packets are to go while new ones still queue behind them. False: no
- * lookup is open and nothing waits.
- */
-static bool start_draining(struct datapath *dp, const struct varp_key *key,
-			   const struct varp_addr *raddr)
-{
-	int err = renew_draining(dp, key, raddr);
-
-	if (err == -ENOENT) {
-		if (!held_any(dp->held, key))
-			return false;
-		/* BPF may be opening one just now. */
-		if (create_draining(dp, key, raddr) == -EEXIST)
-			renew_draining(dp, key, raddr);
-	}
-	return true;
 }
 
 /*
@@ -150,7 +113,7 @@ static int mark_notknown(struct datapath *dp, const struct varp_key *key, uint64
 		pending.state = VARP_PENDING_NOTKNOWN;
 		pending.deadline_ns = deadline_ns;
 		pending.icmp_ns = 0;
-		return update(dp->maps.pending, key, &pending, BPF_EXIST);
+		return dp_update(dp->maps.pending, key, &pending, BPF_EXIST);
 	}
 	supernet = dp_supernet_find(dp, &key->snid);
 	if (supernet < 0)
@@ -161,15 +124,15 @@ static int mark_notknown(struct datapath *dp, const struct varp_key *key, uint64
 	pending.deadline_ns = deadline_ns;
 	pending.supernet = (uint32_t)supernet;
 	dp_pending_add(dp, pending.supernet);
-	err = update(dp->maps.pending, key, &pending, BPF_NOEXIST);
+	err = dp_update(dp->maps.pending, key, &pending, BPF_NOEXIST);
 	if (err)
 		dp_pending_subtract(dp, pending.supernet, 1);
 	return err;
 }
 
-/* Also why what is held is dropped; its senders hear of it by ICMP. */
-static int end_negative(struct datapath *dp, const struct varp_key *key, uint64_t deadline_ns,
-			enum varp_drop reason)
+/* The senders of what is held hear of it by ICMP. */
+int dp_end_negative(struct datapath *dp, const struct varp_key *key, uint64_t deadline_ns,
+		    enum varp_drop reason)
 {
 	struct held_packet *packets;
 	int err;
@@ -187,67 +150,8 @@ static int end_negative(struct datapath *dp, const struct varp_key *key, uint64_
 
 int datapath_notknown(struct datapath *dp, const struct varp_key *key, uint64_t deadline_ns)
 {
-	return end_negative(dp, key, deadline_ns, VARP_DROP_HELD_NOTKNOWN);
-}
-
-/*
- * A mapping to ourselves of a vaddr that is not here: packets would go round in circles. Treated
- * as not known for a while, since it may be one that has not been corrected yet after a move.
- */
-static int refuse_loop(struct datapath *dp, const struct varp_key *key,
-		       const struct varp_addr *raddr)
-{
-	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT], text[VARP_ADDR_TEXT];
-	static struct varpd_log_limit limit;
-	uint64_t suppressed;
-
-	if (varpd_log_allowed(&limit, LOOP_LOG_MS, &suppressed))
-		varpd_log(VARPD_LOG_WARNING,
-			  "%s of supernet %s is said to be at %s, which is this host, but is no "
-			  "node here: not used%s",
-			  varp_addr_format(&key->vaddr, vaddr), varp_snid_format(&key->snid, snid),
-			  varp_addr_format(raddr, text), suppressed ? " (and others)" : "");
-	return end_negative(dp, key, dp_now_ns() + dp_window_ns(dp), VARP_DROP_LOOP);
-}
-
-/*
- * Order: what waits is sent first, then what queued meanwhile, then the mapping lets new packets
- * pass by, then the few that had been on their way to the queue.
- *
- * A refresh of a mapping that is there writes over it. In a full cache that evicts some others,
- * least recently used ones, since the kernel takes a free element first.
- */
-int datapath_resolved(struct datapath *dp, const struct varp_key *key,
-		      const struct varp_addr *raddr, uint32_t ttl_s, uint64_t deadline_ns)
-{
-	struct varp_mapping mapping = {
-		.raddr = *raddr,
-		.deadline_ns = deadline_ns,
-		.ttl_s = ttl_s,
-		.mtu = dp_pmtu_get(dp, raddr),
-	};
-	bool waiting;
-	int err;
-
-	if (dp_raddr_is_own(dp, raddr) && !datapath_is_local(dp, key, NULL))
-		return refuse_loop(dp, key, raddr);
-	waiting = start_draining(dp, key, raddr);
-	if (waiting) {
-		dp_held_send(dp, key);
-		dp_ring_consume(dp);
-		dp_held_send(dp, key);
-	}
-	if (datapath_is_local(dp, key, NULL)) {	/* a local node wins and is never in the cache */
-		dp_pending_close(dp, key);
-		return 0;
-	}
-	err = update(dp->maps.cache, key, &mapping, BPF_ANY);
-	if (waiting) {
-		dp_ring_consume(dp);
-		dp_held_send(dp, key);
-		dp_pending_close(dp, key);
-	}
-	return err;
+	dp_settle_now(dp);
+	return dp_end_negative(dp, key, deadline_ns, VARP_DROP_HELD_NOTKNOWN);
 }
 
 /*
@@ -269,6 +173,7 @@ static bool window_renewed(struct datapath *dp, const struct varp_key *key)
 
 void datapath_unanswered(struct datapath *dp, const struct varp_key *key, enum varp_drop reason)
 {
+	dp_settle_now(dp);
 	if (reason == VARP_DROP_HELD_EXPIRED && window_renewed(dp, key))
 		return;
 	dp_pending_close(dp, key);
@@ -279,6 +184,7 @@ void datapath_forget(struct datapath *dp, const struct varp_key *key)
 {
 	struct varp_pending pending;
 
+	dp_settle_now(dp);
 	if (bpf_map_lookup_elem(dp->maps.pending, key, &pending))
 		return;
 	if (pending.state == VARP_PENDING_NOTKNOWN || pending.deadline_ns <= dp_now_ns())
@@ -287,6 +193,7 @@ void datapath_forget(struct datapath *dp, const struct varp_key *key)
 
 void datapath_remove(struct datapath *dp, const struct varp_key *key)
 {
+	dp_settle_now(dp);
 	bpf_map_delete_elem(dp->maps.cache, key);
 }
 
@@ -294,6 +201,7 @@ void datapath_check(struct datapath *dp, const struct varp_key *key)
 {
 	struct varp_mapping mapping;
 
+	dp_settle_now(dp);
 	if (!bpf_map_lookup_elem(dp->maps.cache, key, &mapping))
 		dp->ops.age(dp->ops.ctx, key, &mapping);
 }

@@ -91,12 +91,13 @@ struct dp_underlay *dp_device_choose(struct datapath *dp, const struct varp_dev 
 /* By what it is known to be reached at; without any address, what was last assumed does. */
 static uint32_t overhead_of(const struct varp_dev *record)
 {
+	uint32_t keyed = record->mode ? VARP_OVERHEAD_KEYED : 0;
 	bool pinned = !varp_addr_is_zero(&record->raddr);
 
-	if (pinned)
-		return varp_addr_is_v4(&record->raddr) ? VARP_OVERHEAD_V4 : VARP_OVERHEAD_V6;
-	return varp_addr_is_zero(&record->raddr4) && !varp_addr_is_zero(&record->raddr6) ?
-	       VARP_OVERHEAD_V6 : VARP_OVERHEAD_V4;
+	if (pinned ? varp_addr_is_v4(&record->raddr)
+		   : !varp_addr_is_zero(&record->raddr4) || varp_addr_is_zero(&record->raddr6))
+		return VARP_OVERHEAD_V4 + keyed;
+	return VARP_OVERHEAD_V6 + keyed;
 }
 
 /* One whose interface is down is kept but not used, so that what is sent is counted as such. */
@@ -123,7 +124,8 @@ uint32_t dp_device_bind(struct varp_dev *record, const struct dp_underlay *under
 		record->raddr6 = record->raddr;
 
 	overhead = overhead_of(record);
-	return u->mtu > overhead + 68 ? u->mtu - overhead : 68;	/* RFC 791's least MTU */
+	mtu = u->mtu > overhead + 68 ? u->mtu - overhead : 68;	/* RFC 791's least MTU */
+	return record->mode && mtu > VARP_KEYED_MAX ? VARP_KEYED_MAX : mtu;
 }
 
 bool dp_device_too_narrow(const struct varp_dev *record)
@@ -168,6 +170,7 @@ int dp_node_store(struct datapath *dp, const struct dp_device *device, const str
 		.raddr4 = record->raddr4,
 		.raddr6 = record->raddr6,
 		.plen = node->plen,
+		.mode = record->mode,
 	};
 
 	memcpy(local.mac, record->mac, sizeof(local.mac));
@@ -180,14 +183,16 @@ struct dp_node *dp_node_find(struct datapath *dp, const struct varp_key *key,
 	struct dp_device *device, *next;
 	struct dp_node *node;
 
+	HASH_FIND(hh, dp->nodes, key, sizeof(*key), node);
+	if (!node || !out)
+		return node;
 	HASH_ITER(hh_peer, dp->by_peer, device, next) {
 		if (!varp_snid_equal(&device->record.snid, &key->snid))
 			continue;
 		DL_FOREACH(device->nodes, node) {
 			if (!varp_addr_equal(&node->key.vaddr, &key->vaddr))
 				continue;
-			if (out)
-				*out = device;
+			*out = device;
 			return node;
 		}
 	}
@@ -199,11 +204,15 @@ struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
 {
 	struct dp_node *node = calloc(1, sizeof(*node));
 
-	(void)dp;
 	if (!node)
 		return NULL;
 	node->key = *key;
 	node->plen = (uint8_t)plen;
+	HASH_ADD(hh, dp->nodes, key, sizeof(node->key), node);
+	if (!node->hh.tbl) {
+		free(node);
+		return NULL;
+	}
 	DL_APPEND(device->nodes, node);
 	return node;
 }
@@ -211,6 +220,7 @@ struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
 void dp_node_remove(struct datapath *dp, struct dp_device *device, struct dp_node *node)
 {
 	bpf_map_delete_elem(dp->maps.local, &node->key);
+	HASH_DEL(dp->nodes, node);
 	DL_DELETE(device->nodes, node);
 	free(node);
 }

@@ -16,11 +16,14 @@
  *   datapath_watch.c      rtnetlink's news
  *   datapath_reconcile.c  making records agree with interfaces and addresses
  *   datapath_supernet.c   slots of varp_supernets
+ *   datapath_merge.c      the kernel socket that merges segments on receipt
+ *   datapath_channel.c    keyed channels: keys, and what they ask of node devices
  *   datapath_shared.c     the one map that all instances of the machine share
  *   datapath_list.c       nodes as others are shown them
  *   datapath_ring.c       events from BPF
  *   datapath_send.c       packets out of a peer: held ones again, ICMP errors
- *   datapath_cache.c      answers into the maps
+ *   datapath_cache.c      entries of the cache and of open lookups
+ *   datapath_settle.c     answers: held packets on their way, mappings into the cache
  *   datapath_walk.c       reading and flushing the maps
  *   datapath_sweep.c      aging, and path MTUs
  *
@@ -50,6 +53,8 @@
 
 #define DP_PATH_MAX	256
 #define DP_INSTANCE_MAX	32
+#define DP_FOUND	64	/* a power of two */
+#define DP_CPUS_APART_NS NSEC_PER_MSEC	/* records of two CPUs may change places */
 #define DP_IPV6_MTU	1280	/* RFC 8200, 5: least MTU of a link that carries IPv6 */
 
 #define DP_BPFFS	"/sys/fs/bpf"
@@ -73,6 +78,13 @@ struct dp_node {
 	struct varp_key key;
 	uint8_t plen;
 	struct dp_node *prev, *next;
+	UT_hash_handle hh;
+};
+
+/* A key of varp_raddrs. */
+struct dp_raddr {
+	struct varp_addr addr;
+	UT_hash_handle hh;
 };
 
 /* A node device and its peer. */
@@ -88,12 +100,14 @@ struct dp_device {
 /* Descriptors of the maps, valid while the object is loaded. */
 struct dp_maps {
 	int cache, pending, local, devs, underlays, raddrs, supernets, stats, events;
+	int channels, senders;
 	int joined;			/* shared by all instances */
 };
 
 struct varp_bpf;
 struct dp_batch;
 struct dp_ring;
+struct dp_settle;
 struct dp_sweep;
 struct dp_watch;
 struct ring_buffer;
@@ -102,6 +116,8 @@ struct datapath {
 	struct datapath_config config;
 	char instance[DP_INSTANCE_MAX + 1];
 	char dir[DP_PATH_MAX];		/* .../INSTANCE/vN */
+	int dir_fd;			/* the same */
+	int lock_fd;			/* on DP_BPFFS, see datapath_shared.c */
 	struct datapath_ops ops;
 	struct event_base *base;
 	struct varp_bpf *skel;
@@ -110,8 +126,12 @@ struct datapath {
 	bool tcx;
 	bool fresh;			/* nothing of an earlier varpd was there */
 	bool open;			/* datapath_open() has returned: upcalls may be made */
+	bool merging;			/* datapath_merge.c's: the socket is there */
+	bool merge_failed;		/* and is not to be tried again until told so */
 	char features[64];
 	struct varp_supernet *supernets;	/* the mapped array, VARP_MAX_SUPERNETS long */
+	bool joined[VARP_MAX_SUPERNETS];	/* the supernet in this slot has its mark in varp_local */
+	uint16_t found[DP_FOUND];	/* slots that were found last, by hash of their SnId */
 	uint32_t pending_room;		/* size of varp_pending */
 	bool recount;			/* counts of open lookups are still to be checked */
 	uint64_t netns_inode;
@@ -119,8 +139,11 @@ struct datapath {
 	struct netlink *nl;
 	struct dp_underlay *underlays;	/* in order of attachment */
 	struct dp_device *by_peer, *by_dev;
+	struct dp_node *nodes;		/* of all devices, by key */
+	struct dp_raddr *raddrs;
 	struct dp_watch *watch;
 	struct dp_ring *ring;
+	struct dp_settle *settle;
 	struct dp_sweep *sweep;
 	struct dp_batch *batch;		/* room for dp_walk() */
 	struct held *held;
@@ -210,6 +233,9 @@ int dp_underlay_check(struct datapath *dp, const struct varp_addr *raddr,
 		      struct varpd_error *error);
 /* Does any underlay? */
 bool dp_raddr_is_own(struct datapath *dp, const struct varp_addr *addr);
+/* After varp_raddrs was changed: reads it anew. */
+void dp_raddrs_read(struct datapath *dp);
+void dp_raddrs_free(struct datapath *dp);
 static inline bool dp_underlay_present(const struct dp_underlay *underlay)
 {
 	return !(underlay->key & DP_ABSENT);
@@ -251,6 +277,23 @@ struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
 int dp_node_store(struct datapath *dp, const struct dp_device *device, const struct dp_node *node);
 void dp_node_remove(struct datapath *dp, struct dp_device *device, struct dp_node *node);
 
+/* --- datapath_merge.c --- */
+
+/* Makes the device or takes it away, as underlays ask for it, and writes dp->features. */
+void dp_merge_update(struct datapath *dp);
+/* Is that the device's name? */
+bool dp_merge_is(const char *name);
+/* What failed may be tried again. */
+void dp_merge_retry(struct datapath *dp);
+
+/* --- datapath_channel.c --- */
+
+/* enum varp_channel_mode, as the keys that are there say */
+uint8_t dp_channel_mode(const struct datapath *dp, const struct varp_snid *snid,
+			const struct varp_chid *chid);
+/* Switches off what a node device of a keyed channel must leave alone. */
+void dp_device_seal(const struct dp_device *device);
+
 /* --- datapath_peer.c --- */
 
 /* Of the links of this instance's peers, from when they are made on. */
@@ -279,7 +322,7 @@ void dp_node_describe(const struct dp_device *device, const struct dp_node *node
 /* --- datapath_supernet.c --- */
 
 /* Its index, or -ENOENT; get takes a free slot if there is none, or -ENOSPC. */
-int dp_supernet_find(const struct datapath *dp, const struct varp_snid *snid);
+int dp_supernet_find(struct datapath *dp, const struct varp_snid *snid);
 int dp_supernet_get(struct datapath *dp, const struct varp_snid *snid);
 unsigned int dp_supernet_nodes(struct datapath *dp, const struct varp_snid *snid);
 /* After a node came or went: the mark in varp_local, and what is left behind by the last one. */
@@ -297,6 +340,7 @@ int dp_shared_prepare(struct datapath *dp, struct varpd_error *error);
 void dp_shared_correct(struct datapath *dp);
 /* After an instance's pins were removed: the map goes with the last one. */
 void dp_shared_remove_if_last(void);
+int dp_shared_give(uid_t uid);		/* to whom varpd is started as */
 void dp_shared_join(struct datapath *dp, const struct varp_snid *snid);
 void dp_shared_leave(struct datapath *dp, const struct varp_snid *snid);
 
@@ -315,10 +359,10 @@ int dp_reconcile(struct datapath *dp);
 int dp_ring_open(struct datapath *dp, struct varpd_error *error);
 void dp_ring_close(struct datapath *dp);
 /*
- * For an answer: takes in all that has come until now, within bounds. Misses among it are not
- * reported from here but from the event loop.
+ * For answers: takes in all that has come until now, within bounds. Misses among it are not
+ * reported from here but from the event loop. False: nothing came.
  */
-void dp_ring_consume(struct datapath *dp);
+bool dp_ring_consume(struct datapath *dp);
 /* BPF began another window for this key before the engine ended its own: reported soon. */
 void dp_ring_miss_again(struct datapath *dp, const struct varp_key *key);
 
@@ -335,11 +379,31 @@ void dp_send_icmp(struct datapath *dp, bool too_big, uint32_t mtu, uint32_t ifin
 void dp_pending_close(struct datapath *dp, const struct varp_key *key);
 /* Is a lookup open, as BPF sees it? */
 bool dp_pending_open(struct datapath *dp, const struct varp_key *key);
+/* The same for several; their entries name their supernets' slots. */
+void dp_pending_close_all(struct datapath *dp, const struct varp_key *keys, unsigned int count);
 /* Where the cache says that key lives now; false: it does not say. */
 bool dp_cached(struct datapath *dp, const struct varp_key *key, struct varp_mapping *mapping);
-/* Sends what is held for a key that has its answer. */
-void dp_held_send(struct datapath *dp, const struct varp_key *key);
 void dp_held_drop(struct datapath *dp, const struct varp_key *key, enum varp_drop reason);
+/* bpf_map_update_elem() for a map that BPF uses at the same time. 0 or -errno. */
+int dp_update(int fd, const struct varp_key *key, const void *value, uint64_t flags);
+/* Ends a lookup like a negative answer; what is held is dropped for that reason. */
+int dp_end_negative(struct datapath *dp, const struct varp_key *key, uint64_t deadline_ns,
+		    enum varp_drop reason);
+
+/* --- datapath_settle.c --- */
+
+int dp_settle_open(struct datapath *dp, struct varpd_error *error);
+void dp_settle_close(struct datapath *dp);
+/*
+ * Carries out the answers that wait for the end of the turn. To be called before anything else is
+ * read from or changed in the cache or the open lookups.
+ */
+void dp_settle_now(struct datapath *dp);
+/*
+ * A packet missed the cache at since_ns: has an answer come since? Then what is held is sent and
+ * the lookup closed.
+ */
+bool dp_settled_since(struct datapath *dp, const struct varp_key *key, uint64_t since_ns);
 
 /* --- datapath_walk.c --- */
 

@@ -96,10 +96,8 @@ int datapath_leave(struct datapath *dp, const struct varp_snid *snid, const stru
 
 bool datapath_is_local(struct datapath *dp, const struct varp_key *key, struct varp_local *local)
 {
-	struct varp_local value;
-
 	/* The mark of a joined supernet is no node. */
-	if (varp_addr_is_zero(&key->vaddr))
+	if (varp_addr_is_zero(&key->vaddr) || !dp_node_find(dp, key, NULL))
 		return false;
-	return !bpf_map_lookup_elem(dp->maps.local, key, local ? local : &value);
+	return !local || !bpf_map_lookup_elem(dp->maps.local, key, local);
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -41,6 +42,8 @@ static const struct pinned_map pinned_maps[] = {
 	{ MAP(raddrs),		NO_SIZE },
 	{ MAP(supernets),	NO_SIZE },
 	{ MAP(stats),		NO_SIZE },
+	{ MAP(channels),	NO_SIZE },
+	{ MAP(senders),		NO_SIZE },
 };
 #define PINNED_MAPS (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
@@ -122,6 +125,9 @@ static int prepare(struct datapath *dp)
 	int err;
 
 	dp->skel->rodata->window_ns = dp_window_ns(dp);
+	/* Never one salt for two loads: the counter behind it in nonces begins anew with each. */
+	if (getrandom((void *)dp->skel->rodata->sender_salt, VARP_SALT_LEN, 0) != VARP_SALT_LEN)
+		return -EIO;
 	dp->skel->rodata->decap_l3_flags = kernel_has_decap_l3();
 	err = bpf_map__set_max_entries(dp->skel->maps.varp_scratch, (uint32_t)dp->cpus);
 	if (err)

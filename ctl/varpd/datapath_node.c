@@ -210,6 +210,7 @@ static int make_record(struct datapath *dp, const struct joining *j, struct varp
 	memset(record, 0, sizeof(*record));
 	record->snid = j->join->snid;
 	record->chid = j->join->chid;
+	record->mode = dp_channel_mode(dp, &record->snid, &record->chid);
 	record->supernet = (uint32_t)supernet;
 	record->raddr = j->join->raddr;
 	record->is_peer = 1;
@@ -252,6 +253,7 @@ static int make_device(struct datapath *dp, struct joining *j, struct dp_device 
 		goto delete_pair;
 	}
 	device->mtu = mtu;
+	dp_device_seal(device);
 	err = dp_device_store(dp, device);
 	if (!err)
 		err = dp_device_attach(dp, device);

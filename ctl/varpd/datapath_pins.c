@@ -8,6 +8,8 @@
  */
 #include "datapath_internal.h"
 
+#include "helper.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -24,9 +26,13 @@
 #define BPF_FS_MAGIC	0xcafe4a11
 #endif
 
+/*
+ * By the directory's descriptor: the file system's root is root's alone, and a varpd that has become
+ * another user would not come past it.
+ */
 void dp_pin_path(const struct datapath *dp, char path[DP_PATH_MAX], const char *name)
 {
-	snprintf(path, DP_PATH_MAX, "%.*s/%s", DP_PATH_MAX / 2, dp->dir, name);
+	snprintf(path, DP_PATH_MAX, "/proc/self/fd/%d/%.*s", dp->dir_fd, DP_PATH_MAX / 2, name);
 }
 
 static bool is_bpffs(void)
@@ -141,6 +147,11 @@ int dp_pins_prepare(struct datapath *dp, struct varpd_error *error)
 	err = make_dir(dp->dir, error);
 	if (err)
 		goto remove_dirs;
+	dp->dir_fd = open(dp->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dp->dir_fd < 0) {
+		err = varpd_fail(error, -errno, "cannot open %s: %s", dp->dir, strerror(errno));
+		goto remove_dirs;
+	}
 	dp_pin_path(dp, path, "varp_devs");
 	dp->fresh = access(path, F_OK) != 0;
 	dp_pin_path(dp, path, "links");
@@ -170,19 +181,104 @@ static void remove_contents(const char *path)
 }
 
 /* Directories that others still use are not empty and stay. */
-void dp_pins_remove(struct datapath *dp)
+void datapath_remove_pins(const char *instance)
 {
 	char path[DP_PATH_MAX];
 
-	if (dp->dir[0]) {
-		dp_pin_path(dp, path, "links");
-		remove_contents(path);
-		rmdir(path);
-		remove_contents(dp->dir);
-		rmdir(dp->dir);
-	}
-	snprintf(path, sizeof(path), "%s/%s", DP_BPFFS_VARP, dp->instance);
+	snprintf(path, sizeof(path), "%s/%s/v%d/links", DP_BPFFS_VARP, instance, VARP_ABI_VERSION);
+	remove_contents(path);
+	rmdir(path);
+	*strrchr(path, '/') = '\0';
+	remove_contents(path);
+	rmdir(path);
+	*strrchr(path, '/') = '\0';
 	rmdir(path);
 	dp_shared_remove_if_last();
 	rmdir(DP_BPFFS_VARP);
+}
+
+void dp_pins_remove(struct datapath *dp)
+{
+	/* One started as its own user owns them; one that has become it does not come this far. */
+	datapath_remove_pins(dp->instance);
+	if (helper_runs())
+		helper_remove_pins();
+}
+
+/* --- Whose they are --- */
+
+static int give(int dir, const char *name, uid_t uid)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	if (fchownat(dir, name, uid, 0, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	/* The group is root's: the helper process may remove what is in them, as no other user. */
+	return S_ISDIR(st.st_mode) && fchmodat(dir, name, 0770, 0) ? -errno : 0;
+}
+
+static int give_contents(const char *path, uid_t uid)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int err = 0;
+
+	if (!dir)
+		return -errno;
+	while (!err && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			err = give(dirfd(dir), entry->d_name, uid);
+	closedir(dir);
+	return err;
+}
+
+static int give_instance(const char *instance, uid_t uid)
+{
+	char path[DP_PATH_MAX];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%s", DP_BPFFS_VARP, instance);
+	err = give(AT_FDCWD, path, uid);
+	if (!err)
+		err = give_contents(path, uid);
+	snprintf(path, sizeof(path), "%s/%s/v%d", DP_BPFFS_VARP, instance, VARP_ABI_VERSION);
+	if (!err)
+		err = give_contents(path, uid);
+	snprintf(path, sizeof(path), "%s/%s/v%d/links", DP_BPFFS_VARP, instance, VARP_ABI_VERSION);
+	return err ? err : give_contents(path, uid);
+}
+
+int datapath_give(struct datapath *dp, uid_t uid, struct varpd_error *error)
+{
+	int err = give_instance(dp->instance, uid);
+
+	return err ? varpd_fail(error, err, "cannot give %s to user %u: %s", dp->dir,
+				(unsigned int)uid, strerror(-err))
+		   : 0;
+}
+
+int datapath_prepare(const char *instance, uid_t uid, struct varpd_error *error)
+{
+	struct stat st;
+	int err = mount_bpffs(error);
+
+	if (!err)
+		err = make_dir(DP_BPFFS_VARP, error);
+	if (err)
+		return err;
+	/* To be passed, not to be looked at; what lies in it has modes of its own. */
+	if (stat(DP_BPFFS, &st) || chmod(DP_BPFFS, (st.st_mode & 07777) | 0011))
+		return varpd_fail(error, -errno, "cannot open %s to user %u: %s", DP_BPFFS,
+				  (unsigned int)uid, strerror(errno));
+	err = give(AT_FDCWD, DP_BPFFS_VARP, uid);
+	if (!err)
+		err = dp_shared_give(uid);
+	if (!err)
+		err = give_instance(instance, uid);
+	/* There is none of an earlier run. */
+	return err && err != -ENOENT ? varpd_fail(error, err, "cannot give %s to user %u: %s",
+						  DP_BPFFS_VARP, (unsigned int)uid, strerror(-err))
+				     : 0;
 }

@@ -198,7 +198,7 @@ static int compare_raddrs(const void *a, const void *b)
 static int write_raddrs(struct datapath *dp, struct reality *r)
 {
 	struct varp_addr addr, next;
-	int end;
+	int end, err = 0;
 
 	qsort(r->raddrs, r->raddr_count, sizeof(*r->raddrs), compare_raddrs);
 	end = bpf_map_get_next_key(dp->maps.raddrs, NULL, &next);
@@ -208,12 +208,13 @@ static int write_raddrs(struct datapath *dp, struct reality *r)
 		if (!bsearch(&addr, r->raddrs, r->raddr_count, sizeof(*r->raddrs), compare_raddrs))
 			bpf_map_delete_elem(dp->maps.raddrs, &addr);
 	}
-	for (size_t i = 0; i < r->raddr_count; i++) {
+	for (size_t i = 0; !err && i < r->raddr_count; i++) {
 		if (bpf_map_update_elem(dp->maps.raddrs, &r->raddrs[i].addr, &r->raddrs[i].ifindex,
 					BPF_ANY))
-			return -errno;
+			err = -errno;
 	}
-	return 0;
+	dp_raddrs_read(dp);
+	return err;
 }
 
 static void log_address_change(const struct varp_underlay *before, const struct varp_underlay *now)
@@ -344,6 +345,7 @@ int dp_reconcile(struct datapath *dp)
 	err = reconcile_addresses(dp, &r);
 	reconcile_devices(dp, &r);
 	dp_devices_rebind(dp);
+	dp_merge_update(dp);
 free_all:
 	free(r.links);
 	free(r.raddrs);

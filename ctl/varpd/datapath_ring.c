@@ -3,7 +3,7 @@
  * What BPF has to say: misses with their packets, packets to answer with ICMP, path MTUs. Records
  * of the ring buffer come in here, packets go to held.c, and misses to the engine.
  *
- * The engine may answer a miss at once, and the answer takes in more records (datapath_resolved).
+ * The engine may answer a miss at once, and answers take in more records (datapath_settle.c).
  * So a miss is only noted while records are read, and reported after: by the turn that reads, or by
  * one of its own where an answer read.
  */
@@ -19,11 +19,11 @@
 #define MISSES_PER_TURN		1024
 #define MISSES_LEAST		1024	/* room, a power of two */
 #define MISSES_MAX		(2 * RECORDS_PER_ANSWER)
-#define CPUS_APART_NS		NSEC_PER_MSEC	/* records of two CPUs may change places */
 
 /* A miss to report. */
 struct miss {
 	struct varp_key key;
+	uint64_t time_ns;	/* of the event */
 	bool again;		/* the engine had not noticed that another window began */
 };
 
@@ -60,11 +60,11 @@ static int grow(struct dp_ring *ring)
 }
 
 /* One that finds no room is missed: its packets expire, and a later one asks again. */
-static void note_miss(struct dp_ring *ring, const struct varp_key *key, bool again)
+static void note_miss(struct dp_ring *ring, const struct miss *miss)
 {
 	if (ring->count == ring->room && grow(ring))
 		return;
-	ring->misses[(ring->first + ring->count++) % ring->room] = (struct miss){ *key, again };
+	ring->misses[(ring->first + ring->count++) % ring->room] = *miss;
 }
 
 static void count_not_held(struct datapath *dp, int err)
@@ -87,7 +87,6 @@ static int hold(struct datapath *dp, const struct varp_event *event, uint64_t no
 static void on_packet(struct dp_ring *ring, const struct varp_event *event)
 {
 	struct datapath *dp = ring->dp;
-	struct varp_mapping mapping;
 	uint64_t now_ns = dp_now_ns();
 	int err;
 
@@ -103,12 +102,8 @@ static void on_packet(struct dp_ring *ring, const struct varp_event *event)
 	if (err)
 		count_not_held(dp, err);
 	/* The answer may have come while this packet was on its way here. */
-	if (dp_cached(dp, &event->key, &mapping)) {
-		dp_held_send(dp, &event->key);
-		dp_pending_close(dp, &event->key);
-		return;
-	}
-	note_miss(ring, &event->key, false);
+	if (!dp_settled_since(dp, &event->key, event->time_ns))
+		note_miss(ring, &(struct miss){ event->key, event->time_ns, false });
 }
 
 static void on_notknown(struct dp_ring *ring, const struct varp_event *event)
@@ -154,7 +149,7 @@ static int on_record(void *ctx, void *data, size_t size)
 		handlers[event->type](ring, event);
 	if (ring->budget)
 		ring->budget--;
-	if (ring->until_ns && event->time_ns > ring->until_ns)
+	if (ring->until_ns && size >= sizeof(*event) && event->time_ns > ring->until_ns)
 		return -ECANCELED;
 	return ring->budget ? 0 : -ECANCELED;
 }
@@ -164,15 +159,16 @@ static int on_record(void *ctx, void *data, size_t size)
  * the end has to come back unbidden; and between saying how far it is and looking for the end there
  * must be a barrier, which libbpf's loop has not: hence the second look.
  */
-static void consume(struct dp_ring *ring, unsigned int budget, uint64_t until_ns)
+static bool consume(struct dp_ring *ring, unsigned int budget, uint64_t until_ns)
 {
+	bool any = false;
 	int got;
 
 	if (ring->consuming)
-		return;
+		return false;
 	if (MISSES_MAX - ring->count < budget) {
 		ring->more = true;
-		return;
+		return false;
 	}
 	ring->consuming = true;
 	ring->budget = budget;
@@ -180,9 +176,11 @@ static void consume(struct dp_ring *ring, unsigned int budget, uint64_t until_ns
 	do {
 		got = ring_buffer__consume(ring->buffer);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		any |= got != 0;
 	} while (got > 0);
 	ring->more = got < 0;
 	ring->consuming = false;
+	return any;
 }
 
 /*
@@ -198,34 +196,31 @@ static void report_later(struct dp_ring *ring)
 }
 
 /* Misses among the records are others' or too late. */
-void dp_ring_consume(struct datapath *dp)
+bool dp_ring_consume(struct datapath *dp)
 {
 	struct dp_ring *ring = dp->ring;
+	bool any;
 
 	if (!ring)
-		return;
-	consume(ring, RECORDS_PER_ANSWER, dp_now_ns() + CPUS_APART_NS);
+		return false;
+	any = consume(ring, RECORDS_PER_ANSWER, dp_now_ns() + DP_CPUS_APART_NS);
 	report_later(ring);
+	return any;
 }
 
 void dp_ring_miss_again(struct datapath *dp, const struct varp_key *key)
 {
 	if (!dp->ring)
 		return;
-	note_miss(dp->ring, key, true);
+	note_miss(dp->ring, &(struct miss){ *key, 0, true });
 	report_later(dp->ring);
 }
 
 static void report(struct datapath *dp, const struct miss *miss)
 {
-	struct varp_mapping mapping;
-
 	/* Answered since it was noted: asking again would be one request too many. */
-	if (dp_cached(dp, &miss->key, &mapping)) {
-		dp_held_send(dp, &miss->key);
-		dp_pending_close(dp, &miss->key);
+	if (dp_settled_since(dp, &miss->key, miss->time_ns))
 		return;
-	}
 	/* The window was closed after all, as by a flush: nobody waits any more. */
 	if (miss->again && !dp_pending_open(dp, &miss->key)) {
 		dp_held_drop(dp, &miss->key, VARP_DROP_HELD_EXPIRED);

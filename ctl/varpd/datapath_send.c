@@ -21,6 +21,7 @@
 
 /* Room for a burst of super-packets; what is sent leaves it at once. */
 #define SEND_BUFFER	(8 * 1024 * 1024)
+#define BURST		32			/* packets per system call */
 #define ICMP_PER_SECOND	1000			/* in all; BPF bounds them per destination */
 
 static const uint8_t reinject_mac[ETH_ALEN] = VARP_REINJECT_MAC;
@@ -54,26 +55,48 @@ void dp_send_close(struct datapath *dp)
 	dp->packet_fd = -1;
 }
 
-static int send_frame(struct datapath *dp, uint32_t ifindex, const struct virtio_net_hdr *header,
-		      const uint8_t *frame, size_t frame_len)
+/* What a message points to. */
+struct message_parts {
+	struct sockaddr_ll to;
+	struct iovec iov[2];
+};
+
+/* Held packets on their way out together. */
+struct burst {
+	unsigned int count;
+	struct held_packet *packets[BURST];
+	struct virtio_net_hdr headers[BURST];
+	struct message_parts parts[BURST];
+	struct mmsghdr messages[BURST];
+};
+
+static void fill_message(struct msghdr *msg, struct message_parts *parts, uint32_t ifindex,
+			 const struct virtio_net_hdr *header, const uint8_t *frame,
+			 size_t frame_len)
 {
-	struct sockaddr_ll to = {
+	parts->to = (struct sockaddr_ll){
 		.sll_family = AF_PACKET,
 		.sll_ifindex = (int)ifindex,
 		.sll_halen = ETH_ALEN,
 	};
-	struct iovec iov[] = {
-		{ .iov_base = (void *)header, .iov_len = sizeof(*header) },
-		{ .iov_base = (void *)frame, .iov_len = frame_len },
-	};
-	struct msghdr msg = {
-		.msg_name = &to,
-		.msg_namelen = sizeof(to),
-		.msg_iov = iov,
+	memcpy(&parts->to.sll_protocol, frame + 2 * ETH_ALEN, sizeof(parts->to.sll_protocol));
+	parts->iov[0] = (struct iovec){ (void *)header, sizeof(*header) };
+	parts->iov[1] = (struct iovec){ (void *)frame, frame_len };
+	*msg = (struct msghdr){
+		.msg_name = &parts->to,
+		.msg_namelen = sizeof(parts->to),
+		.msg_iov = parts->iov,
 		.msg_iovlen = 2,
 	};
+}
 
-	memcpy(&to.sll_protocol, frame + 2 * ETH_ALEN, sizeof(to.sll_protocol));
+static int send_frame(struct datapath *dp, uint32_t ifindex, const struct virtio_net_hdr *header,
+		      const uint8_t *frame, size_t frame_len)
+{
+	struct message_parts parts;
+	struct msghdr msg;
+
+	fill_message(&msg, &parts, ifindex, header, frame, frame_len);
 	return sendmsg(dp->packet_fd, &msg, 0) < 0 ? -errno : 0;
 }
 
@@ -101,34 +124,79 @@ static int send_in_segments(struct datapath *dp, const struct dp_device *device,
 	return err;
 }
 
-static int send_again(struct datapath *dp, const struct dp_device *device,
+static int prepare_again(struct held_packet *packet, struct virtio_net_hdr *header)
+{
+	memcpy(packet->frame, reinject_mac, ETH_ALEN);
+	return offload_prepare(packet->frame, packet->frame_len, packet->gso_size, header);
+}
+
+static void count_failure(struct datapath *dp, const struct held_packet *packet, int err)
+{
+	struct dp_device *device = dp_device_find(dp, packet->ifindex);
+
+	if (!device || err == -ENXIO || err == -ENODEV) {
+		dp_count(dp, VARP_DROP_HELD_GONE, 1);
+		return;
+	}
+	dp_count(dp, VARP_DROP_REINJECT_FAILED, 1);
+	varpd_log(VARPD_LOG_DEBUG, "held packet of %u octets not sent on %s: %s",
+		  packet->frame_len, device->record.name, strerror(-err));
+}
+
+/* The kernel has refused one of a burst. */
+static void send_otherwise(struct datapath *dp, const struct held_packet *packet, int err)
+{
+	struct dp_device *device = dp_device_find(dp, packet->ifindex);
+
+	if (device && err == -EINVAL && packet->gso_size)
+		err = send_in_segments(dp, device, packet);
+	if (err)
+		count_failure(dp, packet, err);
+}
+
+/* All of it, in order; what cannot be sent is counted. */
+static void burst_send(struct datapath *dp, struct burst *burst)
+{
+	unsigned int done = 0;
+
+	while (done < burst->count) {
+		int sent = sendmmsg(dp->packet_fd, burst->messages + done, burst->count - done, 0);
+
+		if (sent > 0)
+			done += (unsigned int)sent;
+		else
+			send_otherwise(dp, burst->packets[done++], -errno);
+	}
+	burst->count = 0;
+}
+
+static void burst_add(struct burst *burst, const struct dp_device *device,
 		      struct held_packet *packet)
 {
-	struct virtio_net_hdr header;
-	int err;
+	unsigned int i = burst->count++;
 
-	memcpy(packet->frame, reinject_mac, ETH_ALEN);
-	err = offload_prepare(packet->frame, packet->frame_len, packet->gso_size, &header);
-	if (err)
-		return err;
-	err = send_frame(dp, device->record.peer, &header, packet->frame, packet->frame_len);
-	return err == -EINVAL && packet->gso_size ? send_in_segments(dp, device, packet) : err;
+	burst->packets[i] = packet;
+	fill_message(&burst->messages[i].msg_hdr, &burst->parts[i], device->record.peer,
+		     &burst->headers[i], packet->frame, packet->frame_len);
 }
 
 void dp_send_held(struct datapath *dp, struct held_packet *packets)
 {
+	struct burst burst = { .count = 0 };
+
 	for (struct held_packet *p = packets; p; p = p->next) {
 		struct dp_device *device = dp_device_find(dp, p->ifindex);
-		int err = device ? send_again(dp, device, p) : -ENODEV;
+		int err = device ? prepare_again(p, &burst.headers[burst.count]) : -ENODEV;
 
-		if (!device || err == -ENXIO || err == -ENODEV) {
-			dp_count(dp, VARP_DROP_HELD_GONE, 1);
-		} else if (err) {
-			dp_count(dp, VARP_DROP_REINJECT_FAILED, 1);
-			varpd_log(VARPD_LOG_DEBUG, "held packet of %u octets not sent on %s: %s",
-				  p->frame_len, device->record.name, strerror(-err));
+		if (err) {
+			count_failure(dp, p, err);
+			continue;
 		}
+		burst_add(&burst, device, p);
+		if (burst.count == BURST)
+			burst_send(dp, &burst);
 	}
+	burst_send(dp, &burst);
 	held_packets_free(packets);
 }
 

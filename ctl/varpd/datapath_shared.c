@@ -32,13 +32,12 @@
 #define SHARED_PIN	SHARED_DIR "/joined"
 
 /*
- * The lock is on the file system's own directory, which is always there. Without it, should someone
- * sit on it for a second, at worst a change of two instances at the same time gets lost.
+ * The lock is on the file system's own directory, which is always there; the daemon keeps it open,
+ * since it cannot open it any more when it has become another user. Without it, should someone sit
+ * on it for a second, at worst a change of two instances at the same time gets lost.
  */
-static int lock(void)
+static int lock(int fd)
 {
-	int fd = open(DP_BPFFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
 	for (int try = 0; fd >= 0 && try < LOCK_TRIES; try++) {
 		if (!flock(fd, LOCK_EX | LOCK_NB))
 			return fd;
@@ -53,7 +52,16 @@ static int lock(void)
 static void unlock(int fd)
 {
 	if (fd >= 0)
-		close(fd);
+		flock(fd, LOCK_UN);
+}
+
+/* One that was started as another user cannot read the file system's root, but our own in it. */
+static int open_lock(void)
+{
+	int fd = open(DP_BPFFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 || errno != EACCES ? fd :
+	       open(DP_BPFFS_VARP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* FNV-1a, never zero. */
@@ -91,6 +99,13 @@ static int open_map(void)
 	return fd;
 }
 
+int dp_shared_give(uid_t uid)
+{
+	if ((chown(SHARED_DIR, uid, 0) || chown(SHARED_PIN, uid, 0)) && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
 static bool map_fits(int fd)
 {
 	struct bpf_map_info info = { 0 };
@@ -103,9 +118,12 @@ static bool map_fits(int fd)
 
 int dp_shared_prepare(struct datapath *dp, struct varpd_error *error)
 {
-	int held = lock(), fd = open_map(), err;
+	int fd, err;
 
-	unlock(held);
+	dp->lock_fd = open_lock();
+	lock(dp->lock_fd);
+	fd = open_map();
+	unlock(dp->lock_fd);
 	if (fd < 0)
 		return varpd_fail(error, fd, "cannot open or make %s: %s%s", SHARED_PIN,
 				  strerror(-fd), fd != -EPERM ? "" :
@@ -154,7 +172,7 @@ static int change(struct datapath *dp, const struct varp_snid *snid, uint32_t fr
 {
 	struct varp_joined_key key = key_of(dp, snid);
 	struct varp_joined joined = { 0 };
-	int err = -ENOSPC, held = lock();
+	int err = -ENOSPC, held = lock(dp->lock_fd);
 
 	bpf_map_lookup_elem(dp->maps.joined, &key, &joined);
 	for (int i = 0; i < VARP_JOINED_MAX; i++) {
@@ -252,7 +270,7 @@ static void correct_one(struct datapath *dp, const struct varp_joined_key *key)
 void dp_shared_correct(struct datapath *dp)
 {
 	struct varp_joined_key key, next;
-	int held = lock(), end = bpf_map_get_next_key(dp->maps.joined, NULL, &next);
+	int held = lock(dp->lock_fd), end = bpf_map_get_next_key(dp->maps.joined, NULL, &next);
 
 	while (!end) {
 		key = next;
@@ -265,11 +283,12 @@ void dp_shared_correct(struct datapath *dp)
 /* One that starts makes its directory before it opens the map, so it is seen here or finds none. */
 void dp_shared_remove_if_last(void)
 {
-	int held = lock();
+	int held = lock(open_lock());
 
 	if (!any_instance(exists, 0)) {
 		unlink(SHARED_PIN);
 		rmdir(SHARED_DIR);
 	}
-	unlock(held);
+	if (held >= 0)
+		close(held);
 }

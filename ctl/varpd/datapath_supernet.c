@@ -14,11 +14,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-int dp_supernet_find(const struct datapath *dp, const struct varp_snid *snid)
+static bool is_at(const struct datapath *dp, unsigned int slot, const struct varp_snid *snid)
 {
-	for (int i = 0; i < VARP_MAX_SUPERNETS; i++) {
-		if (dp->supernets[i].used && varp_snid_equal(&dp->supernets[i].snid, snid))
-			return i;
+	return dp->supernets[slot].used && varp_snid_equal(&dp->supernets[slot].snid, snid);
+}
+
+/* Once per answer: what was found before is looked at first. */
+int dp_supernet_find(struct datapath *dp, const struct varp_snid *snid)
+{
+	uint16_t *found = &dp->found[(snid->b[8] ^ snid->b[9]) % DP_FOUND];
+
+	if (is_at(dp, *found, snid))
+		return *found;
+	for (unsigned int i = 0; i < VARP_MAX_SUPERNETS; i++) {
+		if (is_at(dp, i, snid)) {
+			*found = (uint16_t)i;
+			return (int)i;
+		}
 	}
 	return -ENOENT;
 }
@@ -94,8 +106,11 @@ int dp_supernet_update(struct datapath *dp, const struct varp_snid *snid)
 {
 	struct varp_key mark = { .snid = *snid };
 	struct varp_local value = { .peer = dp_supernet_nodes(dp, snid) };
+	int index = dp_supernet_find(dp, snid);
 
 	share_pending(dp);
+	if (index >= 0)
+		dp->joined[index] = value.peer > 0;
 	if (value.peer) {
 		if (bpf_map_update_elem(dp->maps.local, &mark, &value, BPF_ANY))
 			return -errno;
@@ -208,10 +223,9 @@ void datapath_each_supernet(struct datapath *dp,
 	}
 }
 
-bool datapath_has_supernet(const struct datapath *dp, const struct varp_snid *snid)
+bool datapath_has_supernet(struct datapath *dp, const struct varp_snid *snid)
 {
-	struct varp_key mark = { .snid = *snid };
-	struct varp_local value;
+	int index = dp_supernet_find(dp, snid);
 
-	return !bpf_map_lookup_elem(dp->maps.local, &mark, &value);
+	return index >= 0 && dp->joined[index];
 }

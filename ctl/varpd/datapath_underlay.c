@@ -49,9 +49,44 @@ bool dp_underlay_has(struct datapath *dp, const struct dp_underlay *underlay,
 
 bool dp_raddr_is_own(struct datapath *dp, const struct varp_addr *addr)
 {
-	uint32_t ifindex;
+	struct dp_raddr *raddr;
 
-	return !bpf_map_lookup_elem(dp->maps.raddrs, addr, &ifindex);
+	HASH_FIND(hh, dp->raddrs, addr, sizeof(*addr), raddr);
+	return raddr;
+}
+
+void dp_raddrs_free(struct datapath *dp)
+{
+	struct dp_raddr *raddr, *next;
+
+	HASH_ITER(hh, dp->raddrs, raddr, next) {
+		HASH_DEL(dp->raddrs, raddr);
+		free(raddr);
+	}
+}
+
+/* A copy, since every answer is held against them. One that finds no memory is missing in it: a
+ * loop is then broken by its packets' TTL. */
+void dp_raddrs_read(struct datapath *dp)
+{
+	struct varp_addr addr, next;
+	struct dp_raddr *raddr;
+	int end = bpf_map_get_next_key(dp->maps.raddrs, NULL, &next);
+
+	dp_raddrs_free(dp);
+	while (!end) {
+		addr = next;
+		end = bpf_map_get_next_key(dp->maps.raddrs, &addr, &next);
+		raddr = calloc(1, sizeof(*raddr));
+		if (!raddr)
+			return;
+		raddr->addr = addr;
+		HASH_ADD(hh, dp->raddrs, addr, sizeof(raddr->addr), raddr);
+		if (!raddr->hh.tbl) {
+			free(raddr);
+			return;
+		}
+	}
 }
 
 static void list_raddr(char *text, size_t len, const struct varp_addr *addr)
@@ -129,6 +164,7 @@ static void drop_raddrs(struct datapath *dp, uint32_t ifindex)
 		if (!bpf_map_lookup_elem(dp->maps.raddrs, &addr, &of) && of == ifindex)
 			bpf_map_delete_elem(dp->maps.raddrs, &addr);
 	}
+	dp_raddrs_read(dp);
 }
 
 void dp_underlay_free(struct datapath *dp, struct dp_underlay *underlay)
@@ -271,6 +307,7 @@ int datapath_attach(struct datapath *dp, const char *dev, struct varpd_error *er
 		dp_underlay_free(dp, underlay);
 		return attach_failed(error, err, dev);
 	}
+	dp_merge_retry(dp);
 	err = dp_reconcile(dp);
 	if (err) {
 		datapath_detach(dp, dev, NULL);
@@ -299,6 +336,7 @@ int datapath_detach(struct datapath *dp, const char *dev, struct varpd_error *er
 	}
 	dp_underlay_free(dp, underlay);
 	dp_devices_rebind(dp);
+	dp_merge_update(dp);
 	varpd_log(VARPD_LOG_INFO, "detached from %s", name);
 	dp_changed(dp, "detach", name, NULL);
 	return 0;

@@ -52,6 +52,7 @@ void dp_walk(struct datapath *dp, enum dp_table table, struct datapath_cursor *c
 	struct position at;
 
 	*count = 0;
+	dp_settle_now(dp);
 	memcpy(&at, cursor->position, sizeof(at));
 	if (at.finished)
 		return;
@@ -97,6 +98,7 @@ int datapath_get(struct datapath *dp, const struct varp_key *key, struct datapat
 	struct dp_entry found = { .key = *key };
 	uint64_t now_ns = dp_now_ns();
 
+	dp_settle_now(dp);
 	if (!bpf_map_lookup_elem(dp->maps.cache, key, &found.mapping) &&
 	    describe(&found, DP_TABLE_CACHE, now_ns, entry))
 		return 0;

@@ -75,7 +75,7 @@ static bool concerns_us(struct datapath *dp, const struct nlmsghdr *nlh)
 	case RTM_DELLINK:
 		return !netlink_parse_link(nlh, &link) &&
 		       (dp_underlay_by_index(dp, link.ifindex) || dp_underlay_find(dp, link.name) ||
-			dp_device_find(dp, link.ifindex));
+			dp_device_find(dp, link.ifindex) || dp_merge_is(link.name));
 	}
 	return false;
 }

@@ -21,10 +21,6 @@
 #define FEATURES_MAX	1024	/* today's kernels have about 70 */
 #define FEATURE_BITS	32	/* in one block */
 
-struct feature_off {
-	const char *dev, *feature;
-};
-
 static int ethtool(int fd, const char *dev, void *command)
 {
 	struct ifreq ifr = { .ifr_data = command };
@@ -94,27 +90,19 @@ static int set_off(int fd, const char *dev, uint32_t count, uint32_t place)
 	return err;
 }
 
-static int feature_off(void *ctx)
+int ethtool_feature_off(int netns_fd, const char *dev, const char *feature)
 {
-	const struct feature_off *f = ctx;
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = netns_socket(netns_fd, HELPER_SOCKET_DEVICE);
 	uint32_t count, place;
 	int err;
 
 	if (fd < 0)
-		return -errno;
-	err = count_features(fd, f->dev, &count);
+		return fd;
+	err = count_features(fd, dev, &count);
 	if (!err)
-		err = find_feature(fd, f->dev, f->feature, count, &place);
+		err = find_feature(fd, dev, feature, count, &place);
 	if (!err)
-		err = set_off(fd, f->dev, count, place);
+		err = set_off(fd, dev, count, place);
 	close(fd);
 	return err;
-}
-
-int ethtool_feature_off(int netns_fd, const char *dev, const char *feature)
-{
-	struct feature_off f = { .dev = dev, .feature = feature };
-
-	return netns_call(netns_fd, feature_off, &f);
 }

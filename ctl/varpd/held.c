@@ -28,6 +28,7 @@ struct held_queue {
 	struct held_supernet *supernet;
 	uint64_t since_ns;
 	unsigned int count;
+	bool open;
 	struct held_packet *first, **last;
 	UT_hash_handle hh;
 };
@@ -180,6 +181,7 @@ int held_add(struct held *held, const struct varp_event *event, uint64_t now_ns)
 	*queue->last = packet;
 	queue->last = &packet->next;
 	queue->count++;
+	queue->open |= event->type == VARP_EVENT_MISS;
 	supernet->bytes += bytes;
 	held->bytes += bytes;
 	return 0;
@@ -188,6 +190,21 @@ int held_add(struct held *held, const struct varp_event *event, uint64_t now_ns)
 bool held_any(const struct held *held, const struct varp_key *key)
 {
 	return queue_find(held, key);
+}
+
+bool held_single(const struct held *held, const struct varp_key *key)
+{
+	const struct held_queue *queue = queue_find(held, key);
+
+	return queue && queue->open && queue->count == 1;
+}
+
+void held_removed(struct held *held, const struct varp_key *key)
+{
+	struct held_queue *queue = queue_find(held, key);
+
+	if (queue)
+		queue->open = false;
 }
 
 struct held_packet *held_take(struct held *held, const struct varp_key *key)

@@ -40,6 +40,12 @@ int held_add(struct held *held, const struct varp_event *event, uint64_t now_ns)
 
 bool held_any(const struct held *held, const struct varp_key *key);
 /*
+ * A single packet waits for this destination, and BPF's entry of its lookup is known to be there:
+ * a miss was taken in, and nobody has said since that the entry was removed.
+ */
+bool held_single(const struct held *held, const struct varp_key *key);
+void held_removed(struct held *held, const struct varp_key *key);
+/*
  * Removes a destination's packets and returns them, oldest first; NULL if there are none. Free with
  * held_packets_free().
  */

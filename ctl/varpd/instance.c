@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "helper.h"
 #include "instance.h"
 
 #define PID_FILE	"varpd.pid"
@@ -131,15 +132,23 @@ int instance_lock(const char *instance, int *lock, struct varpd_error *error)
 	return 0;
 }
 
+void instance_remove_dirs(const char *instance)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", CONTROL_RUN_DIR, instance);
+	rmdir(path);
+	rmdir(CONTROL_RUN_DIR);	/* unless other instances are there */
+}
+
 void instance_unlock(const char *instance, int lock)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/%s/%s", CONTROL_RUN_DIR, instance, PID_FILE);
 	unlink(path);
-	*strrchr(path, '/') = '\0';
-	rmdir(path);
-	rmdir(CONTROL_RUN_DIR);	/* unless other instances are there */
+	if (!helper_runs() || helper_remove_run_dir())
+		instance_remove_dirs(instance);
 	close(lock);
 }
 

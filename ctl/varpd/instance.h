@@ -19,6 +19,8 @@ int instance_enter_netns(const char *netns, struct varpd_error *error);
  */
 int instance_lock(const char *instance, int *lock, struct varpd_error *error);
 void instance_unlock(const char *instance, int lock);	/* and leaves nothing below /run/varp */
+/* What is empty of them; also called by the helper process. */
+void instance_remove_dirs(const char *instance);
 void instance_raise_limits(void);
 
 #endif

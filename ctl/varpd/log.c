@@ -22,6 +22,7 @@ static const struct {
 } levels[VARPD_LOG_LEVELS] = {
 	[VARPD_LOG_ERROR]	= { "error", 3 },
 	[VARPD_LOG_WARNING]	= { "warning", 4 },
+	[VARPD_LOG_NOTICE]	= { "notice", 5 },
 	[VARPD_LOG_INFO]	= { "info", 6 },
 	[VARPD_LOG_DEBUG]	= { "debug", 7 },
 };
@@ -66,14 +67,15 @@ void varpd_log(enum varpd_log_level level, const char *format, ...)
 	char line[LINE_MAX_LEN];
 	size_t start, len;
 	va_list args;
+	bool named;
 	int n;
 
 	if (level > threshold)
 		return;
+	named = level != VARPD_LOG_INFO && level != VARPD_LOG_NOTICE;
 	n = journal ? snprintf(line, sizeof(line), "<%d>", levels[level].priority)
-		    : snprintf(line, sizeof(line), "varpd: %s%s",
-			       level == VARPD_LOG_INFO ? "" : levels[level].name,
-			       level == VARPD_LOG_INFO ? "" : ": ");
+		    : snprintf(line, sizeof(line), "varpd: %s%s", named ? levels[level].name : "",
+			       named ? ": " : "");
 	start = n;
 	va_start(args, format);
 	n = vsnprintf(line + start, sizeof(line) - start - 1, format, args);

@@ -12,6 +12,7 @@
 enum varpd_log_level {
 	VARPD_LOG_ERROR,
 	VARPD_LOG_WARNING,
+	VARPD_LOG_NOTICE,	/* audit lines */
 	VARPD_LOG_INFO,
 	VARPD_LOG_DEBUG,
 	VARPD_LOG_LEVELS,
@@ -19,7 +20,7 @@ enum varpd_log_level {
 
 void varpd_log_init(void);	/* finds out who reads stderr */
 void varpd_log_set_level(enum varpd_log_level level);
-/* "error", "warning", "info", "debug"; -EINVAL. */
+/* "error", "warning", "notice", "info", "debug"; -EINVAL. */
 int varpd_log_level_parse(const char *text, enum varpd_log_level *level);
 const char *varpd_log_level_name(enum varpd_log_level level);
 

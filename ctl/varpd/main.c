@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "credentials.h"
+#include "helper.h"
 #include "log.h"
 #include "notify.h"
 #include "varpd.h"
@@ -24,11 +26,13 @@ enum own_option {
 	OPT_KEY = 0x100,	/* an option of the table; more are index + OPT_KEY */
 	OPT_CHECK = 0x1000,
 	OPT_CONFIG_KEYS,
+	OPT_PREPARE,
+	OPT_HELPER,
 };
 
 struct arguments {
 	struct config_overrides overrides;
-	bool check;
+	bool check, prepare, helper;
 };
 
 static const struct {
@@ -37,6 +41,8 @@ static const struct {
 	{ "-i, --instance NAME", "name of this instance [default]" },
 	{ "-c, --config FILE", "configuration file [" CONFIG_FILE ", if it is there]" },
 	{ "    --check", "check the configuration and exit" },
+	{ "    --prepare", "as root: make ready for a varpd that is started as its user" },
+	{ "    --helper", "be the helper process of such a varpd; started by systemd" },
 	{ "-h, --help", "this help" },
 	{ "-V, --version", "print the version" },
 };
@@ -69,6 +75,8 @@ static void fill_options(struct option options[OPTIONS_MAX])
 		{ "instance", required_argument, NULL, OPT_INSTANCE },
 		{ "config", required_argument, NULL, OPT_FILE },
 		{ "check", no_argument, NULL, OPT_CHECK },
+		{ "prepare", no_argument, NULL, OPT_PREPARE },
+		{ "helper", no_argument, NULL, OPT_HELPER },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ "version", no_argument, NULL, OPT_VERSION },
 		{ "config-keys", no_argument, NULL, OPT_CONFIG_KEYS },
@@ -129,6 +137,12 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
 		case OPT_CHECK:
 			arguments->check = true;
 			break;
+		case OPT_PREPARE:
+			arguments->prepare = true;
+			break;
+		case OPT_HELPER:
+			arguments->helper = true;
+			break;
 		case OPT_HELP:
 			print_help();
 			exit(0);
@@ -152,22 +166,38 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
 	}
 }
 
+/* As which this process does not become the daemon. Returns the exit status. */
+static int run_otherwise(const struct arguments *arguments, const struct varpd_config *config)
+{
+	struct varpd_error error;
+
+	if (arguments->check) {
+		printf(config->file_read ? "configuration is right: %s\n"
+					 : "configuration is right: there is no %s, defaults apply\n",
+		       config->file);
+		return 0;
+	}
+	if (arguments->prepare)
+		return varpd_prepare(config) ? EXIT_START : 0;
+	if (helper_serve(config->instance, config->file, config->credentials, &error))
+		varpd_log(VARPD_LOG_ERROR, "%s", error.text);
+	return EXIT_START;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments = { .overrides.instance = "default" };
 	static struct varpd varpd;
+	int status;
 
 	varpd_log_init();
 	parse_arguments(argc, argv, &arguments);
 	if (config_load(&varpd.config, &arguments.overrides))
 		return EXIT_CONFIG;
-	if (arguments.check) {
-		printf(varpd.config.file_read ? "configuration is right: %s\n"
-					      : "configuration is right: there is no %s, defaults "
-						"apply\n",
-		       varpd.config.file);
+	if (arguments.check || arguments.prepare || arguments.helper) {
+		status = run_otherwise(&arguments, &varpd.config);
 		config_free(&varpd.config);
-		return 0;
+		return status;
 	}
 	varpd.overrides = arguments.overrides;
 	varpd_log_set_level(varpd.config.log_level);
@@ -179,8 +209,10 @@ int main(int argc, char **argv)
 		  varpd.config.instance,
 		  varpd.config.insecure
 			  ? "insecure: VARP messages are not authenticated"
+		  : credentials_any(varpd.credentials)
+			  ? "secure"
 			  : "without credentials: it neither serves supernets nor asks servers; "
-			    VARPD_HOW_INSECURE " if the network is trusted");
+			    VARPD_HOW_CREDENTIALS);
 	varpd_notify_ready("running");
 	event_base_dispatch(varpd.base);
 	varpd_notify_stopping();

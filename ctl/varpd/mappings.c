@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "addr.h"
+#include "answer.h"
 #include "clients.h"
 #include "log.h"
 #include "mappings.h"
@@ -71,7 +72,7 @@ static int stage_server_set(struct varpd *varpd, const struct varp_command *comm
 			    struct varpd_error *error)
 {
 	/* The engine refuses this as well, but by then it would be in the store. */
-	if (!varpd->config.insecure)
+	if (!varpd_may_speak(varpd, &command->snid))
 		return -EACCES;
 	return store_server_set(varpd->store, &command->snid, command->ttl_s, error);
 }
@@ -146,7 +147,18 @@ void mappings_rollback(struct varpd *varpd)
 
 int mappings_apply(struct varpd *varpd, const struct varp_command *command)
 {
-	return changes[command->type].apply(varpd, command);
+	int err = changes[command->type].apply(varpd, command);
+
+	if (!err)
+		answer_change(varpd->answer, command);
+	return err;
+}
+
+void mappings_expect(struct varpd *varpd, const struct varp_command *command)
+{
+	struct varp_key key = varp_key_make(&command->snid, &command->vaddr);
+
+	varp_table_prefetch(varp_engine_table(varpd->engine), &key);
 }
 
 int mappings_change(struct varpd *varpd, const struct varp_command *command,
@@ -160,7 +172,7 @@ int mappings_change(struct varpd *varpd, const struct varp_command *command,
 	if (err) {
 		mappings_rollback(varpd);
 		return err == -EACCES ? varpd_fail(error, err, "no credentials for this supernet: "
-							 VARPD_HOW_INSECURE)
+							 VARPD_HOW_CREDENTIALS)
 				      : err;
 	}
 	err = mappings_commit(varpd, error);

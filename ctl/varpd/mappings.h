@@ -28,6 +28,8 @@ int mappings_stage(struct varpd *varpd, const struct varp_command *command,
 int mappings_commit(struct varpd *varpd, struct varpd_error *error);
 void mappings_rollback(struct varpd *varpd);
 int mappings_apply(struct varpd *varpd, const struct varp_command *command);	/* 0, -ENOMEM */
+/* A hint: this will be applied shortly. */
+void mappings_expect(struct varpd *varpd, const struct varp_command *command);
 
 /* One change in a transaction of its own. */
 int mappings_change(struct varpd *varpd, const struct varp_command *command,

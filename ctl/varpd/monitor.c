@@ -81,5 +81,5 @@ void monitor_publish(struct monitor *monitor, const struct monitor_event *event)
 		return;
 	line[len++] = '\n';
 	DL_FOREACH(monitor->subscribers, subscriber)
-		subscriber->deliver(subscriber, line, len);
+		subscriber->deliver(subscriber, event, line, len);
 }

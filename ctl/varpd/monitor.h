@@ -26,7 +26,8 @@ struct monitor_event {
  * Embedded by who watches. deliver gets whole lines, line break included, and must not unsubscribe.
  */
 struct monitor_subscriber {
-	void (*deliver)(struct monitor_subscriber *subscriber, const char *line, size_t len);
+	void (*deliver)(struct monitor_subscriber *subscriber, const struct monitor_event *event,
+			const char *line, size_t len);
 	struct monitor_subscriber *prev, *next;
 };
 

@@ -15,18 +15,11 @@
 #include "addr.h"
 #include "log.h"
 #include "net.h"
+#include "net_queue.h"
+#include "net_receive.h"
 
-#define BATCH		64	/* datagrams per system call */
-#define BATCHES		4	/* per turn of the loop, so that others are served */
-/* A longer one is wrong anyway; the engine sees that it is not VARP_MSG_LEN. */
-#define DATAGRAM_MAX	(VARP_MSG_LEN + 32)
+#define PER_TURN	256	/* datagrams, so that others are served; more if they come merged */
 #define BUFFER_OCTETS	(4 * 1024 * 1024)
-
-union ancillary {
-	struct cmsghdr align;
-	char in6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	char in4[CMSG_SPACE(sizeof(struct in_pktinfo))];
-};
 
 /* A server that cannot be sent to at present. */
 struct unreachable {
@@ -40,92 +33,21 @@ struct net {
 	struct event *event;
 	int fd;
 	int family;
-	bool answering;			/* within a received datagram's handling: */
-	struct varp_addr from;		/* who sent it */
-	uint16_t from_port;
-	struct varp_addr to;		/* which of our addresses it was sent to */
-	uint32_t ifindex;
+	struct net_receiver *receiver;
+	uint64_t now_ns;			/* when what is being received was taken */
+	unsigned int received;			/* in this turn */
+	const struct net_origin *origin;	/* of the datagram that is being handled, else NULL */
 	struct net_stats stats;
 	struct varpd_log_limit log;
 	struct unreachable *unreachable;
 	bool told_no_ipv6;
-	/* recvmmsg()'s */
-	struct mmsghdr messages[BATCH];
-	struct iovec iov[BATCH];
-	struct sockaddr_in6 names[BATCH];	/* large enough for sockaddr_in */
-	union ancillary controls[BATCH];
-	uint8_t data[BATCH][DATAGRAM_MAX];
+	struct net_queue *queue;	/* what is to be sent, until the end of the turn at most */
+	struct event *end_of_turn, *writable;
 };
-
-static void map_v4(struct varp_addr *out, const struct in_addr *in)
-{
-	memset(out, 0, sizeof(*out));
-	out->b[10] = out->b[11] = 0xff;
-	memcpy(&out->b[12], in, sizeof(*in));
-}
 
 static bool is_link_local(const struct varp_addr *addr)
 {
 	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
-}
-
-static void read_origin(struct net *net, struct msghdr *message)
-{
-	const struct sockaddr_in6 *name6 = message->msg_name;
-	const struct sockaddr_in *name4 = message->msg_name;
-
-	if (net->family == AF_INET6) {
-		memcpy(&net->from, &name6->sin6_addr, sizeof(net->from));
-		net->from_port = ntohs(name6->sin6_port);
-	} else {
-		map_v4(&net->from, &name4->sin_addr);
-		net->from_port = ntohs(name4->sin_port);
-	}
-	memset(&net->to, 0, sizeof(net->to));
-	net->ifindex = 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-			const struct in6_pktinfo *info = (const void *)CMSG_DATA(c);
-
-			memcpy(&net->to, &info->ipi6_addr, sizeof(net->to));
-			net->ifindex = info->ipi6_ifindex;
-		} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-			const struct in_pktinfo *info = (const void *)CMSG_DATA(c);
-
-			map_v4(&net->to, &info->ipi_spec_dst);
-			net->ifindex = info->ipi_ifindex;
-		}
-	}
-}
-
-/* The source address of an answer: where its request was sent to. */
-static void write_source(const struct net *net, struct msghdr *message, union ancillary *control)
-{
-	struct cmsghdr *c = &control->align;
-
-	memset(control, 0, sizeof(*control));
-	message->msg_control = control;
-	if (net->family == AF_INET6) {
-		struct in6_pktinfo info = { .ipi6_ifindex = 0 };
-
-		if (is_link_local(&net->to))
-			info.ipi6_ifindex = net->ifindex;
-		memcpy(&info.ipi6_addr, &net->to, sizeof(net->to));
-		message->msg_controllen = sizeof(control->in6);
-		c->cmsg_level = IPPROTO_IPV6;
-		c->cmsg_type = IPV6_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
-	} else {
-		struct in_pktinfo info = { .ipi_ifindex = 0 };
-
-		memcpy(&info.ipi_spec_dst, &net->to.b[12], sizeof(info.ipi_spec_dst));
-		message->msg_controllen = sizeof(control->in4);
-		c->cmsg_level = IPPROTO_IP;
-		c->cmsg_type = IP_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
-	}
 }
 
 int net_name(int family, const struct varp_addr *to, uint16_t port, struct sockaddr_storage *name,
@@ -195,19 +117,57 @@ int net_send_error(const struct net *net, const struct varp_addr *server)
 	return found ? found->err : 0;
 }
 
-void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const uint8_t *data,
-	      size_t len)
-{
-	struct sockaddr_storage name;
-	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
-	struct msghdr message = { .msg_name = &name, .msg_iov = &iov, .msg_iovlen = 1 };
-	bool answer = net->answering && port == net->from_port && varp_addr_equal(to, &net->from);
-	char text[VARP_ADDR_TEXT];
-	union ancillary control;
-	uint64_t suppressed;
-	int err;
+/* --- Sending --- */
 
-	if (net_name(net->family, to, port, &name, &message.msg_namelen)) {
+static int on_send(void *ctx, struct mmsghdr *messages, unsigned int count)
+{
+	struct net *net = ctx;
+
+	return sendmmsg(net->fd, messages, count, MSG_DONTWAIT);
+}
+
+static void on_sent(void *ctx, const struct net_datagram *datagram, int err)
+{
+	char text[VARP_ADDR_TEXT];
+	struct net *net = ctx;
+	uint64_t suppressed;
+
+	net->stats.send_failed += err != 0;
+	if (err == ENOBUFS)
+		return;
+	if (!datagram->answer)
+		note_request(net, &datagram->to, err);
+	if (err && varpd_log_allowed(&net->log, 5000, &suppressed))
+		varpd_log(VARPD_LOG_WARNING, "cannot send a VARP message to %s: %s",
+			  varp_addr_format(&datagram->to, text), strerror(err));
+}
+
+/* What the socket does not take now goes when it can be written to again. */
+static void flush(struct net *net)
+{
+	if (!net_queue_flush(net->queue))
+		event_add(net->writable, NULL);
+}
+
+static void on_end_of_turn(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	flush(ctx);
+}
+
+void net_send(struct net *net, const struct varp_addr *source, const struct varp_addr *to,
+	      uint16_t port, const uint8_t *data, size_t len)
+{
+	const struct net_origin *origin = net->origin;
+	bool answer = origin && port == origin->port && varp_addr_equal(to, &origin->from);
+	struct net_datagram *datagram = net_queue_next(net->queue);
+
+	if (!datagram || len > sizeof(datagram->data)) {
+		net->stats.send_failed++;
+		return;
+	}
+	if (net_name(net->family, to, port, &datagram->name.any, &datagram->name_len)) {
 		net->stats.send_failed++;
 		tell_no_ipv6(net, to);
 		if (!answer)
@@ -215,62 +175,60 @@ void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const 
 		return;
 	}
 	if (answer && is_link_local(to))
-		((struct sockaddr_in6 *)&name)->sin6_scope_id = net->ifindex;
-	if (answer)
-		write_source(net, &message, &control);
-	err = sendmsg(net->fd, &message, MSG_DONTWAIT) < 0 ? errno : 0;
-	net->stats.send_failed += err != 0;
-	if (err == EAGAIN || err == ENOBUFS)
-		return;
-	if (!answer)
-		note_request(net, to, err);
-	if (err && varpd_log_allowed(&net->log, 5000, &suppressed))
-		varpd_log(VARPD_LOG_WARNING, "cannot send a VARP message to %s: %s",
-			  varp_addr_format(to, text), strerror(err));
+		datagram->name.in6.sin6_scope_id = origin->ifindex;
+	datagram->source = answer && varp_addr_is_zero(source) ? origin->to : *source;
+	datagram->ifindex = origin && is_link_local(&datagram->source) ? origin->ifindex : 0;
+	datagram->to = *to;
+	datagram->answer = answer;
+	memcpy(datagram->data, data, len);
+	datagram->len = len;
+	net_queue_add(net->queue);
+	if (net_queue_count(net->queue) == 1)
+		event_active(net->end_of_turn, 0, 0);
 }
 
-/* Returns how many came. */
-static int receive_batch(struct net *net)
-{
-	uint64_t now_ns;
-	int count;
+/* --- Receiving --- */
 
-	for (int i = 0; i < BATCH; i++) {
-		net->messages[i].msg_hdr.msg_namelen = sizeof(net->names[i]);
-		net->messages[i].msg_hdr.msg_controllen = sizeof(net->controls[i]);
-	}
-	count = recvmmsg(net->fd, net->messages, BATCH, MSG_DONTWAIT, NULL);
-	/* Errors of earlier sends are reported here as well; nothing is to be done about them. */
-	if (count <= 0)
-		return 0;
-	now_ns = varpd_now_ns();
-	for (int i = 0; i < count; i++) {
-		read_origin(net, &net->messages[i].msg_hdr);
-		net->answering = true;
-		varp_engine_receive(net->varpd->engine, now_ns, &net->from, net->from_port,
-				    net->data[i], net->messages[i].msg_len);
-		net->answering = false;
-	}
-	return count;
+static void on_datagram(void *ctx, const struct net_origin *origin, const uint8_t *data, size_t len)
+{
+	struct net *net = ctx;
+
+	net->origin = origin;
+	net->received++;
+	varp_engine_receive(net->varpd->engine, net->now_ns, &origin->from, origin->port, data,
+			    len);
+	net->origin = NULL;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
 {
 	struct net *net = ctx;
+	bool more = true;
 
 	(void)fd;
 	(void)what;
-	for (int i = 0; i < BATCHES; i++)
-		if (receive_batch(net) < BATCH)
-			break;
+	for (net->received = 0; more && net->received < PER_TURN;) {
+		net->now_ns = varpd_now_ns();
+		more = net_receiver_run(net->receiver, on_datagram, net);
+		flush(net);
+	}
 	varpd_schedule(net->varpd);
+}
+
+/* Beyond the host's limit where that is permitted, else as much as it allows. */
+static void set_room(int fd, int forced, int asked)
+{
+	int size = BUFFER_OCTETS;
+
+	if (setsockopt(fd, SOL_SOCKET, forced, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, asked, &size, sizeof(size));
 }
 
 static int open_family(struct net *net, int family, uint16_t port)
 {
 	struct sockaddr_in6 name6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	struct sockaddr_in name4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int on = 1, off = 0, mark = VARP_SKIN_MARK, size = BUFFER_OCTETS;
+	int on = 1, off = 0, mark = VARP_SKIN_MARK;
 
 	net->family = family;
 	net->fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -284,9 +242,8 @@ static int open_family(struct net *net, int family, uint16_t port)
 		return -errno;
 	if (setsockopt(net->fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
 		return -errno;
-	setsockopt(net->fd, SOL_SOCKET, SO_RCVBUF, &size,
-		   sizeof(size)); /* as much as the host allows */
-	setsockopt(net->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	set_room(net->fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	set_room(net->fd, SO_SNDBUFFORCE, SO_SNDBUF);
 	if (bind(net->fd, family == AF_INET6 ? (void *)&name6 : (void *)&name4,
 		 family == AF_INET6 ? sizeof(name6) : sizeof(name4)))
 		return -errno;
@@ -319,6 +276,27 @@ static int open_socket(struct net *net, struct varpd_error *error)
 	return 0;
 }
 
+static int open_events(struct net *net)
+{
+	const struct net_queue_config config = {
+		.family = net->family,
+		.send = on_send,
+		.sent = on_sent,
+		.ctx = net,
+	};
+	struct event_base *base = net->varpd->base;
+
+	net->queue = net_queue_new(&config);
+	net->receiver = net_receiver_new(net->fd, net->family);
+	net->event = event_new(base, net->fd, EV_READ | EV_PERSIST, on_readable, net);
+	net->writable = event_new(base, net->fd, EV_WRITE, on_end_of_turn, net);
+	net->end_of_turn = event_new(base, -1, 0, on_end_of_turn, net);
+	if (!net->queue || !net->receiver || !net->event || !net->writable || !net->end_of_turn ||
+	    event_add(net->event, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
 int net_open(struct net **out, struct varpd *varpd, struct varpd_error *error)
 {
 	struct net *net = calloc(1, sizeof(*net));
@@ -331,18 +309,9 @@ int net_open(struct net **out, struct varpd *varpd, struct varpd_error *error)
 	err = open_socket(net, error);
 	if (err)
 		goto fail;
-	for (int i = 0; i < BATCH; i++) {
-		net->iov[i] = (struct iovec){ net->data[i], DATAGRAM_MAX };
-		net->messages[i].msg_hdr = (struct msghdr){
-			.msg_name = &net->names[i],
-			.msg_iov = &net->iov[i],
-			.msg_iovlen = 1,
-			.msg_control = &net->controls[i],
-		};
-	}
-	net->event = event_new(varpd->base, net->fd, EV_READ | EV_PERSIST, on_readable, net);
-	if (!net->event || event_add(net->event, NULL)) {
-		err = varpd_fail(error, -ENOMEM, "out of memory");
+	err = open_events(net);
+	if (err) {
+		varpd_fail(error, err, "out of memory");
 		goto fail;
 	}
 	*out = net;
@@ -358,12 +327,20 @@ void net_close(struct net *net)
 
 	if (!net)
 		return;
+	if (net->queue)
+		net_queue_flush(net->queue);
 	HASH_ITER(hh, net->unreachable, server, next) {
 		HASH_DEL(net->unreachable, server);
 		free(server);
 	}
 	if (net->event)
 		event_free(net->event);
+	if (net->writable)
+		event_free(net->writable);
+	if (net->end_of_turn)
+		event_free(net->end_of_turn);
+	net_queue_free(net->queue);
+	net_receiver_free(net->receiver);
 	if (net->fd >= 0)
 		close(net->fd);
 	free(net);

@@ -20,11 +20,12 @@ struct net_stats {
 int net_open(struct net **out, struct varpd *varpd, struct varpd_error *error);
 void net_close(struct net *net);
 /*
- * Sends now or not at all. While a received datagram is being handled, what goes back to its sender
- * leaves from the address it came to.
+ * Sends at the end of this turn of the event loop at the latest, in order, from this address of the host. Where that is zero, what goes back to the
+ * sender of a received datagram, while that is being handled, leaves from the address it came to, and
+ * the kernel chooses for others.
  */
-void net_send(struct net *net, const struct varp_addr *to, uint16_t port, const uint8_t *data,
-	      size_t len);
+void net_send(struct net *net, const struct varp_addr *source, const struct varp_addr *to,
+	      uint16_t port, const uint8_t *data, size_t len);
 /*
  * The socket address of a peer, for a socket of this family. 0; -EAFNOSUPPORT: an IPv4 socket
  * cannot reach an IPv6 address.

@@ -43,6 +43,8 @@ int netns_open(const char *netns)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s%s", strchr(netns, '/') ? "" : NETNS_DIR, netns);
+	if (helper_runs())
+		return helper_open_netns(path);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -85,36 +87,39 @@ uint64_t netns_inode(void)
 	return stat(NETNS_SELF, &own) ? 0 : own.st_ino;
 }
 
-/* varpd has one thread, so nobody else is carried along. */
-int netns_call(int netns_fd, int (*call)(void *ctx), void *ctx)
+static int open_here(enum helper_socket kind)
 {
-	int own_fd, err;
+	int fd = kind == HELPER_SOCKET_ROUTE
+			 ? socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)
+			 : socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* A socket belongs to the namespace its maker was in. varpd has one thread, so nobody else is
+ * carried along. */
+int netns_socket(int netns_fd, enum helper_socket kind)
+{
+	int own_fd, fd;
 
 	if (netns_fd < 0)
-		return call(ctx);
+		return open_here(kind);
+	if (helper_runs())
+		return helper_open_socket(netns_fd, kind);
 	own_fd = open(NETNS_SELF, O_RDONLY | O_CLOEXEC);
 	if (own_fd < 0)
 		return -errno;
 	if (setns(netns_fd, CLONE_NEWNET)) {
-		err = -errno;
+		fd = -errno;
 		goto close_own;
 	}
-	err = call(ctx);
+	fd = open_here(kind);
 	/* Going on in a stranger's namespace would attach programs to the wrong devices. */
 	if (setns(own_fd, CLONE_NEWNET))
 		abort();
 close_own:
 	close(own_fd);
-	return err;
-}
-
-/* A socket belongs to the namespace its maker was in. */
-static int socket_open(void *ctx)
-{
-	struct netlink *nl = ctx;
-
-	nl->sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	return nl->sock ? 0 : -errno;
+	return fd;
 }
 
 int netlink_open(struct netlink **out, int netns_fd)
@@ -124,13 +129,21 @@ int netlink_open(struct netlink **out, int netns_fd)
 	 */
 	const struct timeval patience = { .tv_sec = 2 };
 	struct netlink *nl = calloc(1, sizeof(*nl));
-	int err;
+	int fd, err;
 
 	if (!nl)
 		return -ENOMEM;
-	err = netns_call(netns_fd, socket_open, nl);
-	if (err)
+	fd = netns_socket(netns_fd, HELPER_SOCKET_ROUTE);
+	if (fd < 0) {
+		err = fd;
 		goto free_nl;
+	}
+	nl->sock = mnl_socket_fdopen(fd);
+	if (!nl->sock) {
+		err = -errno;
+		close(fd);
+		goto free_nl;
+	}
 	setsockopt(mnl_socket_get_fd(nl->sock), SOL_SOCKET, SO_RCVTIMEO, &patience,
 		   sizeof(patience));
 	if (mnl_socket_bind(nl->sock, 0, MNL_SOCKET_AUTOPID)) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <varp/abi.h>
+#include "helper.h"
 
 struct netlink;
 struct nlmsghdr;
@@ -27,11 +28,8 @@ bool netns_is_own(int netns_fd);
 bool netns_is(int netns_fd, const char *netns);
 /* Of the one the caller is in; zero: cannot be told. */
 uint64_t netns_inode(void);
-/*
- * Calls inside a namespace (-1: stays) and comes back. What the call returns, or why the namespace
- * could not be entered.
- */
-int netns_call(int netns_fd, int (*call)(void *ctx), void *ctx);
+/* Opens a socket inside a namespace (-1: the caller's own). A descriptor or -errno. */
+int netns_socket(int netns_fd, enum helper_socket kind);
 
 /*
  * netns_fd -1: the caller's own. The socket is opened inside and stays there; the caller ends up
@@ -69,6 +67,11 @@ int netlink_parse_link(const struct nlmsghdr *nlh, struct netlink_link *link);
  */
 int netlink_veth_create(struct netlink *nl, const char *peer, uint32_t group, const char *dev,
 			int netns_fd, uint32_t mtu);
+/*
+ * Of both families, without a VNI that it accepts, down. -EEXIST; -EOPNOTSUPP: the kernel has no
+ * VXLAN. That the port is taken shows when the link is set up: -EADDRINUSE.
+ */
+int netlink_vxlan_create(struct netlink *nl, const char *name, uint16_t port);
 int netlink_link_alias(struct netlink *nl, uint32_t ifindex, const char *alias);
 int netlink_link_delete(struct netlink *nl, uint32_t ifindex);
 int netlink_link_mtu(struct netlink *nl, uint32_t ifindex, uint32_t mtu);

@@ -5,6 +5,7 @@
  */
 #include "netlink.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
@@ -124,6 +125,26 @@ int netlink_veth_create(struct netlink *nl, const char *peer, uint32_t group, co
 	mnl_attr_put_u32(request.nlh, IFLA_MTU, mtu);
 	mnl_attr_put_u32(request.nlh, IFLA_NET_NS_FD, (uint32_t)netns_fd);
 	mnl_attr_nest_end(request.nlh, other);
+	mnl_attr_nest_end(request.nlh, data);
+	mnl_attr_nest_end(request.nlh, info);
+	return netlink_talk(nl, &request, NULL, NULL);
+}
+
+int netlink_vxlan_create(struct netlink *nl, const char *name, uint16_t port)
+{
+	struct netlink_request request;
+	struct nlattr *info, *data;
+
+	netlink_request_init(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
+			     sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(request.nlh, IFLA_IFNAME, name);
+	info = mnl_attr_nest_start(request.nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(request.nlh, IFLA_INFO_KIND, "vxlan");
+	data = mnl_attr_nest_start(request.nlh, IFLA_INFO_DATA);
+	mnl_attr_put_u8(request.nlh, IFLA_VXLAN_COLLECT_METADATA, 1);
+	mnl_attr_put_u8(request.nlh, IFLA_VXLAN_VNIFILTER, 1);
+	mnl_attr_put_u8(request.nlh, IFLA_VXLAN_LEARNING, 0);
+	mnl_attr_put_u16(request.nlh, IFLA_VXLAN_PORT, htons(port));
 	mnl_attr_nest_end(request.nlh, data);
 	mnl_attr_nest_end(request.nlh, info);
 	return netlink_talk(nl, &request, NULL, NULL);

@@ -12,10 +12,10 @@
 static void warn_of_no_server(struct varpd *varpd, const struct varp_snid *snid,
 			      struct varpd_error *warning)
 {
-	if (!varpd->config.insecure)
+	if (!varpd_may_speak(varpd, snid))
 		varpd_fail(warning, 0,
 			   "varpd has no credentials for this supernet, lookups will be answered "
-			   "as not known: " VARPD_HOW_INSECURE);
+			   "as not known: " VARPD_HOW_CREDENTIALS);
 	else if (!varp_engine_client_get(varpd->engine, snid, NULL) &&
 		 !varp_table_serves(varp_engine_table(varpd->engine), snid, NULL))
 		varpd_fail(warning, 0,
@@ -39,9 +39,9 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 				  "%s/%u is not a host's address: LEN is 0, or it is its network's "
 				  "own or broadcast address",
 				  varp_addr_format(&join->vaddr, from), join->plen);
-	if (server && !varpd->config.insecure)
+	if (server && !varpd_may_speak(varpd, &join->snid))
 		return varpd_fail(error, -EACCES, "no credentials for supernet %s: "
-				  VARPD_HOW_INSECURE, snid);
+				  VARPD_HOW_CREDENTIALS, snid);
 	err = datapath_join(varpd->datapath, join, node, error);
 	if (err)
 		return err;

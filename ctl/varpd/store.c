@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * SQLite behind store.h: opening with care, transactions, changes. Reading back is in store_read.c.
+ * SQLite behind store.h: opening with care, transactions, changes. Mappings are added in
+ * store_add.c, reading back is in store_read.c.
  *
  * A file that is damaged, of somebody else or of a newer varpd must not be touched. It is judged
  * before anything may be written.
@@ -36,12 +37,11 @@ static const char *const statements[STORE_STATEMENTS] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",
 	[STORE_COMMIT] = "COMMIT",
 	[STORE_ROLLBACK] = "ROLLBACK",
-	[STORE_ADD] = "INSERT OR REPLACE INTO mapping VALUES (?1, ?2, ?3, ?4)",
 	[STORE_REMOVE] = "DELETE FROM mapping WHERE snid = ?1 AND vaddr = ?2",
 	[STORE_SERVER_SET] = "INSERT OR REPLACE INTO supernet VALUES (?1, ?2)",
 	[STORE_SERVER_CLEAR] = "DELETE FROM supernet WHERE snid = ?1",
 	[STORE_SERVERS] = "SELECT snid, ttl FROM supernet",
-	[STORE_MAPPINGS] = "SELECT snid, vaddr, raddr, ttl FROM mapping",
+	[STORE_MAPPINGS] = "SELECT snid, vaddr, raddr, ttl FROM mapping ORDER BY snid, vaddr",
 	[STORE_NEXT] = ("SELECT snid, vaddr, raddr, ttl FROM mapping WHERE (snid, vaddr) > (?1, ?2)"
 			" AND snid <= ?4 ORDER BY snid, vaddr LIMIT ?3"),
 };
@@ -100,7 +100,7 @@ static int prepare(struct store *store, struct varpd_error *error)
 				error, -EUCLEAN,
 				"%s is damaged (%s); restore it from a backup or move it away",
 				store->path, sqlite3_errmsg(store->db));
-	return 0;
+	return store_adds_open(store, error);
 }
 
 /* Is this ours, whole, and of a version we know? *fresh: there is nothing yet. */
@@ -166,7 +166,9 @@ static int look_at_file(struct store *store, bool *exists, struct varpd_error *e
 static int open_for_reading(struct store *store, int flags, struct varpd_error *error)
 {
 	mode_t mask = umask(0077);	/* who talks to whom is nobody else's business */
-	int rc = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | flags, NULL);
+	/* NOMUTEX: varpd has one thread. */
+	int rc = sqlite3_open_v2(store->path, &store->db,
+				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | flags, NULL);
 
 	umask(mask);
 	if (rc != SQLITE_OK)
@@ -298,15 +300,15 @@ void store_close(struct store *store)
 		return;
 	for (int i = 0; i < STORE_STATEMENTS; i++)
 		sqlite3_finalize(store->stmt[i]);
+	store_adds_close(store);
 	sqlite3_close(store->db);
 	if (store->lock >= 0)
 		close(store->lock);
 	free(store);
 }
 
-static int run(struct store *store, enum store_statement which, struct varpd_error *error)
+int store_run(struct store *store, sqlite3_stmt *stmt, struct varpd_error *error)
 {
-	sqlite3_stmt *stmt = store->stmt[which];
 	int rc = sqlite3_step(stmt);
 
 	sqlite3_reset(stmt);
@@ -317,7 +319,7 @@ static int run(struct store *store, enum store_statement which, struct varpd_err
 
 int store_begin(struct store *store, struct varpd_error *error)
 {
-	return run(store, STORE_BEGIN, error);
+	return store_run(store, store->stmt[STORE_BEGIN], error);
 }
 
 int store_commit(struct store *store, struct varpd_error *error)
@@ -325,7 +327,9 @@ int store_commit(struct store *store, struct varpd_error *error)
 	int err = check_place(store, error);
 
 	if (!err)
-		err = run(store, STORE_COMMIT, error);
+		err = store_adds_flush(store, error);
+	if (!err)
+		err = store_run(store, store->stmt[STORE_COMMIT], error);
 	if (err)
 		store_rollback(store);
 	return err;
@@ -333,43 +337,31 @@ int store_commit(struct store *store, struct varpd_error *error)
 
 void store_rollback(struct store *store)
 {
+	store_adds_forget(store);
 	/* A full disk may have ended the transaction already. */
 	if (!sqlite3_get_autocommit(store->db))
-		run(store, STORE_ROLLBACK, NULL);
+		store_run(store, store->stmt[STORE_ROLLBACK], NULL);
 }
 
 int store_clear(struct store *store, struct varpd_error *error)
 {
+	store_adds_forget(store);
 	if (sqlite3_exec(store->db, "DELETE FROM mapping; DELETE FROM supernet;", NULL, NULL,
 			 NULL) != SQLITE_OK)
 		return store_failed(store, error, "cannot be written");
 	return 0;
 }
 
-static void bind_blob(sqlite3_stmt *stmt, int index, const void *data, int len)
-{
-	sqlite3_bind_blob(stmt, index, data, len, SQLITE_STATIC);
-}
-
-int store_add(struct store *store, const struct varp_table_entry *entry, struct varpd_error *error)
-{
-	sqlite3_stmt *stmt = store->stmt[STORE_ADD];
-
-	bind_blob(stmt, 1, &entry->key.snid, sizeof(entry->key.snid));
-	bind_blob(stmt, 2, &entry->key.vaddr, sizeof(entry->key.vaddr));
-	bind_blob(stmt, 3, &entry->raddr, sizeof(entry->raddr));
-	sqlite3_bind_int(stmt, 4, entry->ttl_s);
-	return run(store, STORE_ADD, error);
-}
-
 int store_remove(struct store *store, const struct varp_key *key, struct varpd_error *error)
 {
 	sqlite3_stmt *stmt = store->stmt[STORE_REMOVE];
-	int err;
+	int err = store_adds_flush(store, error);
 
-	bind_blob(stmt, 1, &key->snid, sizeof(key->snid));
-	bind_blob(stmt, 2, &key->vaddr, sizeof(key->vaddr));
-	err = run(store, STORE_REMOVE, error);
+	if (err)
+		return err;
+	store_bind_blob(stmt, 1, &key->snid, sizeof(key->snid));
+	store_bind_blob(stmt, 2, &key->vaddr, sizeof(key->vaddr));
+	err = store_run(store, store->stmt[STORE_REMOVE], error);
 	return !err && !sqlite3_changes(store->db) ? -ENOENT : err;
 }
 
@@ -378,9 +370,9 @@ int store_server_set(struct store *store, const struct varp_snid *snid, int32_t 
 {
 	sqlite3_stmt *stmt = store->stmt[STORE_SERVER_SET];
 
-	bind_blob(stmt, 1, snid, sizeof(*snid));
+	store_bind_blob(stmt, 1, snid, sizeof(*snid));
 	sqlite3_bind_int(stmt, 2, ttl_s);
-	return run(store, STORE_SERVER_SET, error);
+	return store_run(store, store->stmt[STORE_SERVER_SET], error);
 }
 
 int store_server_clear(struct store *store, const struct varp_snid *snid, struct varpd_error *error)
@@ -388,7 +380,7 @@ int store_server_clear(struct store *store, const struct varp_snid *snid, struct
 	sqlite3_stmt *stmt = store->stmt[STORE_SERVER_CLEAR];
 	int err;
 
-	bind_blob(stmt, 1, snid, sizeof(*snid));
-	err = run(store, STORE_SERVER_CLEAR, error);
+	store_bind_blob(stmt, 1, snid, sizeof(*snid));
+	err = store_run(store, store->stmt[STORE_SERVER_CLEAR], error);
 	return !err && !sqlite3_changes(store->db) ? -ENOENT : err;
 }

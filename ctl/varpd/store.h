@@ -35,6 +35,7 @@ int store_commit(struct store *store, struct varpd_error *error);
 void store_rollback(struct store *store);
 
 int store_clear(struct store *store, struct varpd_error *error);
+/* A full disk may show only at a later change or the commit: adds are gathered. */
 int store_add(struct store *store, const struct varp_table_entry *entry, struct varpd_error *error);
 /* -ENOENT when there is no such row (nothing has gone wrong with the store then). */
 int store_remove(struct store *store, const struct varp_key *key, struct varpd_error *error);

@@ -17,14 +17,14 @@ static int damaged(struct store *store, struct varpd_error *error)
 		store->path);
 }
 
+/* The value is looked at where it is: safe with one thread, and faster for a million rows. */
 static bool column_blob(sqlite3_stmt *stmt, int column, void *out, int len)
 {
-	const void *blob = sqlite3_column_blob(stmt, column);
+	sqlite3_value *value = sqlite3_column_value(stmt, column);
 
-	if (!blob || sqlite3_column_type(stmt, column) != SQLITE_BLOB ||
-	    sqlite3_column_bytes(stmt, column) != len)
+	if (sqlite3_value_type(value) != SQLITE_BLOB || sqlite3_value_bytes(value) != len)
 		return false;
-	memcpy(out, blob, len);
+	memcpy(out, sqlite3_value_blob(value), len);
 	return true;
 }
 
@@ -77,13 +77,20 @@ static int load_mappings(struct store *store, struct varp_table *table, struct v
 	int rc, err = 0;
 
 	while (!err && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		if (!read_entry(stmt, &entry))
+		if (!read_entry(stmt, &entry)) {
 			err = damaged(store, error);
-		else if (varp_table_add(table, &entry))
-			err = varpd_fail(error, -ENOMEM, "out of memory");
+			break;
+		}
+		err = varp_table_append(table, &entry);
+		if (err == -EINVAL)	/* rows that are not in the order of their key */
+			err = damaged(store, error);
+		else if (err)
+			err = varpd_fail(error, err, "out of memory");
 	}
 	if (!err && rc != SQLITE_DONE)
 		err = store_failed(store, error, "cannot be read");
+	if (!err && varp_table_append_end(table))
+		err = varpd_fail(error, -ENOMEM, "out of memory");
 	sqlite3_reset(stmt);
 	return err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What store.c and store_read.c share: the open database and its prepared statements. For nobody
- * else.
+ * What store.c, store_add.c and store_read.c share: the open database and its prepared statements.
+ * For nobody else.
  */
 #ifndef VARPD_STORE_SQL_H
 #define VARPD_STORE_SQL_H
@@ -20,7 +20,6 @@ enum store_statement {
 	STORE_BEGIN,
 	STORE_COMMIT,
 	STORE_ROLLBACK,
-	STORE_ADD,
 	STORE_REMOVE,
 	STORE_SERVER_SET,
 	STORE_SERVER_CLEAR,
@@ -30,9 +29,12 @@ enum store_statement {
 	STORE_STATEMENTS,
 };
 
+struct store_adds;
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[STORE_STATEMENTS];
+	struct store_adds *adds;
 	int lock;
 	dev_t dev;			/* of the file that is open */
 	ino_t ino;
@@ -41,5 +43,21 @@ struct store {
 
 /* Fills error from SQLite's last one and returns the errno that comes nearest. */
 int store_failed(struct store *store, struct varpd_error *error, const char *doing);
+/* Runs a statement that returns nothing. */
+int store_run(struct store *store, sqlite3_stmt *stmt, struct varpd_error *error);
+
+/* data must stay as it is until the statement has run. */
+static inline void store_bind_blob(sqlite3_stmt *stmt, int index, const void *data, int len)
+{
+	sqlite3_bind_blob(stmt, index, data, len, SQLITE_STATIC);
+}
+
+/* --- store_add.c: mappings to be added, gathered --- */
+
+int store_adds_open(struct store *store, struct varpd_error *error);
+void store_adds_close(struct store *store);
+/* What was gathered is in the transaction now. */
+int store_adds_flush(struct store *store, struct varpd_error *error);
+void store_adds_forget(struct store *store);
 
 #endif

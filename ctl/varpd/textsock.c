@@ -42,6 +42,7 @@ static void link_newest(struct text_conn *conn)
 
 static void free_conn(struct text_conn *conn)
 {
+	audit_end(&conn->audit);
 	if (conn->out)
 		evbuffer_free(conn->out);
 	free(conn);
@@ -161,7 +162,9 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 		return;
 	}
 	used = take_commands(conn, textsock->buffer, len);
-	if (recv(fd, NULL, used, MSG_TRUNC | MSG_DONTWAIT) != (ssize_t)used) {
+	/* TCP throws octets away without copying them. */
+	if (recv(fd, conn->local ? textsock->buffer : NULL, used,
+		 (conn->local ? 0 : MSG_TRUNC) | MSG_DONTWAIT) != (ssize_t)used) {
 		close_conn(conn);
 		return;
 	}
@@ -216,8 +219,6 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	(void)listener;
 	(void)addr;
 	(void)len;
-	while (side->count && side->count >= connection_limit(side))
-		close_conn(side->oldest);
 	conn = calloc(1, sizeof(*conn));
 	if (!conn) {
 		close(fd);
@@ -225,6 +226,13 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	}
 	conn->side = side;
 	conn->fd = fd;
+	if (!text_access_admit(conn)) {
+		free_conn(conn);
+		close(fd);
+		return;
+	}
+	while (side->count && side->count >= connection_limit(side))
+		close_conn(side->oldest);
 	link_newest(conn);
 	side->count++;
 	if (start_conn(conn, side->textsock->varpd->base))
@@ -237,7 +245,9 @@ static void on_resume(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	evconnlistener_enable(side->listener);
+	evconnlistener_enable(side->local);
+	if (side->listener)
+		evconnlistener_enable(side->listener);
 }
 
 /* Out of descriptors or memory: what waits in the backlog would wake us again at once and for ever.
@@ -294,8 +304,16 @@ static int open_side(struct textsock *textsock, struct textsock_side *side,
 
 	side->textsock = textsock;
 	side->source = source;
-	if (!endpoint->len)
-		return 0;
+	side->resume = evtimer_new(textsock->varpd->base, on_resume, side);
+	if (!side->resume)
+		return varpd_fail(error, -ENOMEM, "out of memory");
+	fd = text_access_listen(side, on_accept, error);
+	if (fd)
+		return fd;
+	evconnlistener_set_error_cb(side->local, on_accept_error);
+	fd = text_access_check_endpoint(side, endpoint, error);
+	if (fd || !endpoint->len)
+		return fd;
 	config_endpoint_format(endpoint, text, sizeof(text));
 	fd = bind_listener(endpoint);
 	if (fd == -EADDRINUSE)
@@ -307,7 +325,6 @@ static int open_side(struct textsock *textsock, struct textsock_side *side,
 	if (fd < 0)
 		return varpd_fail(error, fd, "cannot listen for the group %s on %s: %s", who, text,
 				  strerror(-fd));
-	side->resume = evtimer_new(textsock->varpd->base, on_resume, side);
 	side->listener =
 		evconnlistener_new(textsock->varpd->base, on_accept, side,
 				   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 1024, fd);
@@ -316,8 +333,6 @@ static int open_side(struct textsock *textsock, struct textsock_side *side,
 		return varpd_fail(error, -ENOMEM, "cannot listen for the group %s on %s", who,
 				  text);
 	}
-	if (!side->resume)
-		return varpd_fail(error, -ENOMEM, "out of memory");
 	evconnlistener_set_error_cb(side->listener, on_accept_error);
 	return 0;
 }
@@ -326,6 +341,7 @@ static void close_side(struct textsock_side *side)
 {
 	while (side->oldest)
 		close_conn(side->oldest);
+	text_access_close(side);
 	if (side->listener)
 		evconnlistener_free(side->listener);
 	free_event(side->resume);
@@ -375,6 +391,12 @@ void textsock_close(struct textsock *textsock)
 	free_event(textsock->execute);
 	free(textsock->items);
 	free(textsock);
+}
+
+void textsock_access_changed(struct textsock *textsock)
+{
+	text_access_set_mode(&textsock->manager);
+	text_access_set_mode(&textsock->client);
 }
 
 void textsock_count(const struct textsock *textsock, unsigned int *manager, unsigned int *client)

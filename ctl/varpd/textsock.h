@@ -10,6 +10,8 @@
 
 int textsock_open(struct textsock **out, struct varpd *varpd, struct varpd_error *error);
 void textsock_close(struct textsock *textsock);
+/* The rights were read again. */
+void textsock_access_changed(struct textsock *textsock);
 /* How many connections are open now on the manager's and the client's socket. */
 void textsock_count(const struct textsock *textsock, unsigned int *manager, unsigned int *client);
 

@@ -14,9 +14,11 @@
 #include "textsock_internal.h"
 
 #define OK_LINE "OK\n"
+#define AHEAD	8	/* commands, of the one that is executed */
 
 void text_batch_add(struct text_conn *conn, bool too_long)
 {
+	static const char denied[] = "ERR permission this user may not command this supernet\n";
 	static const char overlong[] = "ERR toolong a command has 255 characters at most\n";
 	struct textsock *textsock = conn->side->textsock;
 	struct text_item *item = &textsock->items[textsock->count];
@@ -32,9 +34,12 @@ void text_batch_add(struct text_conn *conn, bool too_long)
 
 		if (err == -ENODATA)
 			return;
+		item->readable = !err;
 		if (err) {
 			snprintf(line, sizeof(line), "ERR %s %s\n", error.word, error.text);
 			item->refused = strdup(line);
+		} else if (!text_access_permits(conn, &item->command)) {
+			item->refused = strdup(denied);
 		} else {
 			item->change = mappings_is_change(&item->command);
 		}
@@ -104,7 +109,7 @@ static void answer(struct text_item *item, int result)
 		evbuffer_add_printf(out, "ERR notfound %s\n", missing[item->command.type]);
 	else if (result == -EACCES)
 		evbuffer_add_printf(out, "ERR credentials no credentials for this supernet: "
-					 VARPD_HOW_INSECURE "\n");
+					 VARPD_HOW_CREDENTIALS "\n");
 	else if (result == -ENOMEM)
 		evbuffer_add_printf(out, "ERR memory out of memory\n");
 	else
@@ -125,11 +130,17 @@ void text_batch_run(struct textsock *textsock)
 		varpd_log(VARPD_LOG_ERROR, "%s; %u commands were refused", error.text, count);
 	for (unsigned int i = 0; i < count; i++) {
 		struct text_item *item = &textsock->items[i];
+		int result = failed && item->change ? failed : 0;
 
-		if (failed && item->change && !item->refused)
+		if (i + AHEAD < count && textsock->items[i + AHEAD].change)
+			mappings_expect(textsock->varpd, &textsock->items[i + AHEAD].command);
+		if (result && !item->refused) {
 			evbuffer_add_printf(item->conn->out, "ERR storage %s\n", strerror(-failed));
-		else
-			answer(item, item->refused ? 0 : apply(textsock->varpd, item));
+		} else {
+			result = item->refused ? 0 : apply(textsock->varpd, item);
+			answer(item, result);
+		}
+		text_access_audit(item, result);
 		free(item->refused);
 	}
 	textsock->count = 0;

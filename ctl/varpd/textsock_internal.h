@@ -9,6 +9,8 @@
 #include <event2/buffer.h>
 #include <event2/listener.h>
 
+#include "access.h"
+#include "audit.h"
 #include "log.h"
 #include "mappings.h"
 #include "textsock.h"
@@ -20,7 +22,9 @@
 struct textsock_side {
 	struct textsock *textsock;
 	enum varp_command_source source;
-	struct evconnlistener *listener;
+	struct evconnlistener *listener;	/* TCP; NULL: none */
+	struct evconnlistener *local;		/* the unix socket at path */
+	char path[108];
 	struct event *resume;			/* accepts again after descriptors ran out */
 	struct text_conn *oldest, *newest;	/* connections by last activity */
 	unsigned int count;
@@ -33,6 +37,9 @@ struct text_conn {
 	int fd;
 	struct event *read, *write, *deadline;	/* deadline: NULL for the group manager */
 	struct evbuffer *out;
+	bool local;		/* by the unix socket */
+	struct peer peer;
+	struct audit_source audit;
 	struct varp_command_reader reader;
 	/* Commands in the batch: not to be freed meanwhile */
 	unsigned int queued;
@@ -47,6 +54,7 @@ struct text_item {
 	struct varp_command command;
 	int result;		/* of staging */
 	bool change;		/* of the store */
+	bool readable;		/* command is what was asked for */
 	/* Answer to what could not be parsed; NULL: command is to be executed */
 	char *refused;
 };
@@ -70,6 +78,22 @@ struct textsock {
  */
 void text_batch_add(struct text_conn *conn, bool too_long);
 void text_batch_run(struct textsock *textsock);
+
+/* --- textsock_access.c --- */
+
+/* 0, or -EACCES: commands would come unprotected from elsewhere. */
+int text_access_check_endpoint(const struct textsock_side *side,
+			       const struct config_endpoint *endpoint, struct varpd_error *error);
+/* The unix socket of a side. */
+int text_access_listen(struct textsock_side *side, evconnlistener_cb on_accept,
+		       struct varpd_error *error);
+void text_access_close(struct textsock_side *side);
+void text_access_set_mode(const struct textsock_side *side);
+/* A new connection: who is it, and may he? Who may not has been told. */
+bool text_access_admit(struct text_conn *conn);
+bool text_access_permits(const struct text_conn *conn, const struct varp_command *command);
+/* Once it has been executed, with what came of it */
+void text_access_audit(const struct text_item *item, int result);
 
 /* --- textsock.c --- */
 

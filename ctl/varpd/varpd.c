@@ -5,14 +5,22 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "actions.h"
+#include "answer.h"
 #include "apply.h"
+#include "channels.h"
 #include "clients.h"
+#include "control.h"
 #include "control_socket.h"
+#include "credentials.h"
+#include "helper.h"
 #include "instance.h"
+#include "keyx.h"
 #include "log.h"
 #include "mappings.h"
 #include "monitor.h"
@@ -30,6 +38,12 @@ uint64_t varpd_now_ns(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &ts);
 	return ts.tv_sec * VARPD_NS_PER_S + ts.tv_nsec;
+}
+
+bool varpd_may_speak(const struct varpd *varpd, const struct varp_snid *snid)
+{
+	return varpd->config.insecure ||
+	       credentials_for(varpd->credentials, snid) != CREDENTIALS_NONE;
 }
 
 /* --- The engine's timer --- */
@@ -98,8 +112,12 @@ static int catch_signals(struct varpd *varpd, struct varpd_error *error)
 
 static int start_instance(struct varpd *varpd, struct varpd_error *error)
 {
-	int err = 0;
+	const struct varpd_config *config = &varpd->config;
+	/* First, so that the helper has nothing of what is opened from here on. */
+	int err = helper_start(config->instance, config->file, config->credentials, error);
 
+	if (err)
+		return err;
 	if (*varpd->config.netns)
 		err = instance_enter_netns(varpd->config.netns, error);
 	if (!err)
@@ -112,7 +130,10 @@ static int start_instance(struct varpd *varpd, struct varpd_error *error)
 		return varpd_fail(error, -EMFILE, "cannot make an event loop: %s", strerror(errno));
 	varpd->timer = evtimer_new(varpd->base, on_timer, varpd);
 	varpd->timer_ns = UINT64_MAX;
-	if (!varpd->timer)
+	varpd->audit = audit_new(varpd->base);
+	privileges_find(config->user, &varpd->privileges);
+	varpd->access = access_new(config, varpd->privileges.uid);
+	if (!varpd->timer || !varpd->audit || !varpd->access)
 		return varpd_fail(error, -ENOMEM, "out of memory");
 	return catch_signals(varpd, error);
 }
@@ -128,12 +149,14 @@ static int start_engine(struct varpd *varpd, struct varpd_error *error)
 		.lookups_max = varpd->config.pending_per_supernet,
 		.emit = actions_emit,
 		.random = actions_random,
+		.credentials = actions_credentials,
 	};
 
+	varpd->credentials = credentials_open(varpd->config.credentials);
 	varpd->monitor = monitor_new();
 	varpd->resolve =
 		resolve_new(varpd_now_ns, config.window_ms * VARPD_NS_PER_MS + VARPD_NS_PER_S);
-	if (!varpd->monitor || !varpd->resolve || actions_new(&varpd->actions, varpd))
+	if (!varpd->credentials || !varpd->monitor || !varpd->resolve || actions_new(&varpd->actions, varpd))
 		return varpd_fail(error, -ENOMEM, "out of memory");
 	config.ctx = varpd->actions;
 	varpd->engine = varp_engine_new(&config);
@@ -152,6 +175,11 @@ static int start_net(struct varpd *varpd, struct varpd_error *error)
 	return net_open(&varpd->net, varpd, error);
 }
 
+static int start_keyx(struct varpd *varpd, struct varpd_error *error)
+{
+	return keyx_open(&varpd->keyx, varpd, error);
+}
+
 static int start_textsock(struct varpd *varpd, struct varpd_error *error)
 {
 	return textsock_open(&varpd->textsock, varpd, error);
@@ -162,6 +190,7 @@ static int start_datapath(struct varpd *varpd, struct varpd_error *error)
 	const struct datapath_config config = {
 		.instance = varpd->config.instance,
 		.cache_max = varpd->config.cache_max,
+		.merge = varpd->config.merge,
 		.pending_max = varpd->config.pending_max,
 		.pending_per_supernet = varpd->config.pending_per_supernet,
 		.ring_bytes = varpd->config.ring_bytes,
@@ -181,16 +210,53 @@ static int start_datapath(struct varpd *varpd, struct varpd_error *error)
 	return err;
 }
 
+static int start_channels(struct varpd *varpd, struct varpd_error *error)
+{
+	return channels_open(&varpd->channels, varpd, error);
+}
+
+static int start_answer(struct varpd *varpd, struct varpd_error *error)
+{
+	return answer_open(&varpd->answer, varpd, error);
+}
+
 static int start_control(struct varpd *varpd, struct varpd_error *error)
 {
 	return control_open(&varpd->control, varpd, error);
+}
+
+/* Whatever needs privileges is open by now. */
+static int start_unprivileged(struct varpd *varpd, struct varpd_error *error)
+{
+	struct privileges *privileges = &varpd->privileges;
+	const struct varpd_config *config = &varpd->config;
+	char run_dir[128];
+	int err = 0;
+
+	snprintf(run_dir, sizeof(run_dir), "%s/%s", CONTROL_RUN_DIR, config->instance);
+	if (privileges->missing)
+		varpd_log(VARPD_LOG_WARNING,
+			  "there is no user %s, so varpd stays root with the fewest capabilities: "
+			  "`useradd --system %s` makes it, or set `user` in %s", config->user,
+			  config->user, config->file);
+	if (privileges->own_user && !geteuid()) {
+		err = privileges_give(privileges, run_dir, error);
+		if (!err)
+			err = privileges_give(privileges, config->state_dir, error);
+		if (!err)
+			err = datapath_give(varpd->datapath, privileges->uid, error);
+		if (!err)
+			privileges_share(privileges, config->credentials);
+	}
+	return err ? err : privileges_drop(privileges, error);
 }
 
 /* What may fail for reasons of this host's set-up comes before the datapath, which is the costly
  * step. */
 static int (*const steps[])(struct varpd *varpd, struct varpd_error *error) = {
 	start_instance, start_engine,	start_store,   start_net,
-	start_textsock, start_datapath, start_control,
+	start_keyx,	start_textsock, start_datapath, start_channels, start_answer,	start_control,
+	start_unprivileged,
 };
 
 int varpd_start(struct varpd *varpd)
@@ -216,17 +282,23 @@ void varpd_stop(struct varpd *varpd)
 	apply_stop(varpd);
 	control_close(varpd->control);
 	textsock_close(varpd->textsock);
+	keyx_close(varpd->keyx);
 	net_close(varpd->net);
+	answer_close(varpd->answer);
+	channels_close(varpd->channels);
 	if (varpd->datapath)
 		datapath_close(varpd->datapath);
 	store_close(varpd->store);
 	varp_engine_free(varpd->engine);
 	actions_free(varpd->actions);
+	credentials_close(varpd->credentials);
 	resolve_free(varpd->resolve);
 	monitor_free(varpd->monitor);
 	for (size_t i = 0; i < sizeof(varpd->signals) / sizeof(varpd->signals[0]); i++)
 		if (varpd->signals[i])
 			event_free(varpd->signals[i]);
+	audit_free(varpd->audit);
+	access_free(varpd->access);
 	if (varpd->timer)
 		event_free(varpd->timer);
 	if (varpd->base)
@@ -234,9 +306,23 @@ void varpd_stop(struct varpd *varpd)
 	clients_stop(varpd);
 	if (varpd->lock > 0)
 		instance_unlock(varpd->config.instance, varpd->lock);
+	helper_stop();
 }
 
 /* --- Reloading --- */
+
+static void reload_access(struct varpd *varpd)
+{
+	struct access *access = access_new(&varpd->config, varpd->privileges.uid);
+
+	if (!access) {
+		varpd_log(VARPD_LOG_ERROR, "out of memory: who may do what stays as it was");
+		return;
+	}
+	access_free(varpd->access);
+	varpd->access = access;
+	textsock_access_changed(varpd->textsock);
+}
 
 void varpd_reload(struct varpd *varpd)
 {
@@ -251,10 +337,12 @@ void varpd_reload(struct varpd *varpd)
 		config_reload(&varpd->config, &config, restart, sizeof(restart));
 		config_free(&config);
 		varpd_log_set_level(varpd->config.log_level);
+		reload_access(varpd);
 		varp_engine_negative_ttl_set(varpd->engine, varpd->config.negative_ttl_s * 1000);
 		varpd_log(VARPD_LOG_INFO, "configuration was reloaded%s%s",
 			  *restart ? "; needs a restart to change: " : "", restart);
 		apply_config(varpd);
 	}
+	keyx_reload(varpd->keyx);
 	varpd_notify_ready("running");
 }

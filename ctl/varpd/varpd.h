@@ -10,21 +10,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access.h"
+#include "audit.h"
 #include "config.h"
 #include "datapath.h"
 #include "engine.h"
+#include "privileges.h"
 #include "store.h"
 
 /* What to do about a lack of credentials. */
-#define VARPD_HOW_INSECURE \
-	"set `insecure = yes` in /etc/varp/varpd.conf or start varpd with --insecure"
+#define VARPD_HOW_CREDENTIALS \
+	"make a key with `varpctl psk new` or a certificate with `varpctl pki`; where the whole " \
+	"network is trusted, start varpd with --insecure"
 
 #define VARPD_NS_PER_MS		1000000ull
 #define VARPD_NS_PER_S		1000000000ull
 
 struct actions;
+struct answer;
+struct channels;
 struct client_kept;
 struct control;
+struct credentials;
+struct keyx;
 struct monitor;
 struct net;
 struct resolve;
@@ -43,23 +51,34 @@ struct varpd {
 	struct varp_engine *engine;	/* protocol; its actions arrive in actions.c */
 	struct actions *actions;
 	struct datapath *datapath;
+	struct channels *channels;	/* keys of keyed channels */
 	struct store *store;
+	struct credentials *credentials; /* what this host can prove with */
 	struct net *net;		/* VARP's UDP socket */
+	struct answer *answer;		/* the kernel's answers */
+	struct keyx *keyx;		/* sessions for the engine */
 	struct control *control;	/* varpctl and libvarp */
 	struct monitor *monitor;	/* who watches events */
 	struct resolve *resolve;	/* who waits for answers */
 	struct textsock *textsock;	/* group manager and group client */
+	struct access *access;		/* who may do and see what */
+	struct audit *audit;
+	struct privileges privileges;	/* whom it runs as */
 	int lock;			/* descriptor of the instance's lock; zero: none yet */
 	uint64_t started_ns;		/* boot time */
 };
 
 /* Starts every part in order. 0, or -errno with the reason logged and everything undone. */
 int varpd_start(struct varpd *varpd);
+/* As root, for a varpd that is started as another user: makes his what he needs. 0 or -errno. */
+int varpd_prepare(const struct varpd_config *config);
 void varpd_stop(struct varpd *varpd);	/* what is pinned goes on forwarding */
 /* Reads the configuration again; a bad one changes nothing. */
 void varpd_reload(struct varpd *varpd);
 
 uint64_t varpd_now_ns(void);		/* CLOCK_BOOTTIME, the clock of deadlines in the maps */
+/* Are there credentials for the supernet, or does varpd run insecure? */
+bool varpd_may_speak(const struct varpd *varpd, const struct varp_snid *snid);
 /* Call after every engine event: arms the timer for the engine's next deadline. */
 void varpd_schedule(struct varpd *varpd);
 

@@ -14,7 +14,7 @@
 
 #include <varp/wire.h>
 
-#define VARP_ABI_VERSION	1
+#define VARP_ABI_VERSION	2
 
 #define VARP_IFNAME_LEN		16	/* IFNAMSIZ */
 /* Name or path of a network namespace, NUL-terminated; empty: the daemon's own */
@@ -61,6 +61,13 @@
 	X(NOT_LOCAL,		"not_local",		"vaddr does not live here")			\
 	X(WRONG_CHANNEL,	"wrong_channel",	"channel is not the node's")			\
 	X(ECN,			"ecn",			"outer CE on a packet that is not ECN-capable")	\
+	X(CHANNEL_KEY,		"channel_key",		"no key for the packet's channel and epoch")	\
+	X(CHANNEL_MODE,		"channel_mode",		"not protected as the channel demands")		\
+	X(CHANNEL_TAG,		"channel_tag",		"tag of a keyed channel's packet is wrong")	\
+	X(REPLAY,		"replay",		"keyed channel's packet came before")		\
+	X(LATE,			"late",			"keyed channel's packet is behind the window")	\
+	X(SENDER_STATE,		"sender_state",		"no room to remember a keyed channel's sender")	\
+	X(SEAL_FAILED,		"seal_failed",		"too long for a keyed channel, or a super-packet") \
 	X(DECAP_FAILED,		"decap_failed",		"kernel refused to remove headers")		\
 	X(HELD_EXPIRED,		"held_expired",		"no answer within the lookup window")		\
 	X(HELD_NOTKNOWN,	"held_notknown",	"held packet's destination is not known")	\
@@ -115,6 +122,9 @@ enum varp_counter {
 struct varp_stats {
 	__u64 counters[VARP_COUNTER_COUNT];
 	__u64 drops[VARP_DROP_COUNT];
+	/* The programs' clock on this CPU: how far boot time is ahead of the coarse clock, and when that was measured */
+	__u64 clock_ahead_ns;
+	__u64 clock_set_ns;
 };
 
 /* --- varpdb: cache and lookups ---------------------------------------------------------------- */
@@ -209,6 +219,8 @@ struct varp_dev {
 	__u8 mac[6];		/* of the node device */
 	__u8 is_peer;		/* this record is the peer's */
 	__u8 here;		/* the node device is in the daemon's namespace */
+	__u8 mode;		/* enum varp_channel_mode of chid */
+	__u8 pad[3];
 	struct varp_addr raddr4;	/* outer source for IPv4, zero: none */
 	struct varp_addr raddr6;	/* outer source for IPv6, zero: none */
 	/* As pinned down by `join ... raddr`, zero: taken from the underlay */
@@ -217,7 +229,7 @@ struct varp_dev {
 	char underlay_name[VARP_IFNAME_LEN];
 	char netns[VARP_NETNS_LEN];
 };
-_Static_assert(sizeof(struct varp_dev) == 232, "no holes");
+_Static_assert(sizeof(struct varp_dev) == 236, "no holes");
 
 /*
  * Value of varp_local (hash, key struct varp_key): a node of this host. Read on decapsulation, and
@@ -233,7 +245,8 @@ struct varp_local {
 	struct varp_addr raddr6;
 	/* Prefix length of the node's address, in its own family (0..32 or 0..128) */
 	__u8 plen;
-	__u8 pad[3];
+	__u8 mode;		/* enum varp_channel_mode of chid */
+	__u8 pad[2];
 };
 _Static_assert(sizeof(struct varp_local) == 56, "no holes");
 
@@ -267,6 +280,64 @@ _Static_assert(sizeof(struct varp_underlay) == 68, "no holes");
  * packets from transit.
  */
 
+/* --- Keyed channels --------------------------------------------------------------------------- */
+
+#define VARP_EPOCHS		4	/* keys that a channel has at once; an epoch's place is epoch % 4 */
+
+/* Times are boot-time nanoseconds. */
+struct varp_epoch {
+	__u64 key[VARP_CHANNEL_KEY_LEN / 8];	/* octets as they lie */
+	__u64 send_ns;		/* packets are sealed with it from then on, until a later one's begin */
+	__u64 ends_ns;		/* from then on not accepted either; zero: there is no such epoch */
+	__u32 epoch;		/* 16 bits of it go into packets */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct varp_epoch) == 56, "no holes");
+
+/* Key of varp_channels. */
+struct varp_combo {
+	struct varp_snid snid;
+	struct varp_chid chid;
+};
+_Static_assert(sizeof(struct varp_combo) == 16, "a multiple of 4 takes the fast hash");
+
+/* Value of varp_channels (hash): a keyed channel. Written by varpd; no entry: plain. */
+struct varp_channel {
+	struct varp_epoch epochs[VARP_EPOCHS];
+	__u32 mode;		/* enum varp_channel_mode */
+	/* Where the keys come from, for a restarted varpd. Seconds of an epoch; zero: not from secret */
+	__u32 rotate_s;
+	__u8 secret[VARP_CHANNEL_KEY_LEN];
+};
+_Static_assert(sizeof(struct varp_channel) == 264, "no holes");
+
+/* Key of varp_senders (LRU hash). */
+struct varp_sender_key {
+	struct varp_snid snid;
+	struct varp_chid chid;
+	__u32 epoch;
+	__u8 salt[VARP_SALT_LEN];
+};
+_Static_assert(sizeof(struct varp_sender_key) == 36, "a multiple of 4 takes the fast hash");
+
+#define VARP_WINDOW_SLOTS	256
+#define VARP_WINDOW_BITS	32	/* packets that one slot tells of */
+/* Packets behind the newest that are still taken: all slots but the one being filled */
+#define VARP_WINDOW		((VARP_WINDOW_SLOTS - 1) * VARP_WINDOW_BITS)
+
+/*
+ * Value of varp_senders: what came from one sender in one epoch. Made by BPF once a tag has proved
+ * the sender; where key is not the channel's any more, it starts anew.
+ */
+struct varp_sender {
+	__u64 key[VARP_CHANNEL_KEY_LEN / 8];	/* of the channel */
+	__u64 subkey[VARP_CHANNEL_KEY_LEN / 8];	/* HChaCha20 of it and the salt */
+	__u64 newest;		/* highest sequence number */
+	/* Block of sequence numbers (seq / 32, its low 32 bits), and a bit for each one of it */
+	__u64 slots[VARP_WINDOW_SLOTS];
+};
+_Static_assert(sizeof(struct varp_sender) == 72 + 8 * VARP_WINDOW_SLOTS, "no holes");
+
 /* --- Several instances --------------------------------------------------------------------------------------------- */
 
 #define VARP_SHARED_VERSION	1	/* of the map below; it has a path, and so a version, of its own */
@@ -286,6 +357,64 @@ _Static_assert(sizeof(struct varp_joined_key) == 24, "no holes");
 /* Value of varp_joined: who has joined it. Each varpd writes its own, one at a time. */
 struct varp_joined {
 	__u32 instances[VARP_JOINED_MAX];	/* hash of the instance's name; zero: none */
+};
+
+/* --- Answers from XDP ------------------------------------------------------------------------- */
+
+/*
+ * Key of varp_answers (hash) is struct varp_key. Value: an authoritative mapping of a supernet
+ * that is served here. Written by varpd.
+ */
+struct varp_answer {
+	struct varp_addr raddr;
+	__u32 ttl_s;		/* as told; zero: the supernet's default */
+};
+_Static_assert(sizeof(struct varp_answer) == 20, "no holes");
+
+struct varp_served_key {
+	struct varp_snid snid;
+	__u8 pad[2];		/* zero */
+};
+_Static_assert(sizeof(struct varp_served_key) == 12, "a multiple of 4 takes the fast hash");
+
+/* Value of varp_served (hash): a supernet that is served here. Written by varpd. */
+struct varp_served {
+	__u32 ttl_s;		/* as told for mappings without one of their own */
+	/* varp_answers has all mappings of it; zero: varpd has to be asked */
+	__u32 complete;
+};
+_Static_assert(sizeof(struct varp_served) == 8, "no holes");
+
+/* Room of varp_sessions; requests in sessions beyond it are answered by varpd. */
+#define VARP_ANSWER_SESSIONS	65536
+
+/*
+ * Value of varp_sessions (hash, key: __u64 session as in the message): a session of the server
+ * role. Written by varpd.
+ */
+struct varp_session_keys {
+	struct varp_snid snid;
+	__u8 pad[6];		/* zero */
+	struct varp_addr client;
+	struct varp_addr server;
+	__u64 key_request[2];	/* octets as exported, client to server */
+	__u64 key_answer[2];	/* server to client */
+	__u64 ends_ns;		/* not used from then on */
+};
+_Static_assert(sizeof(struct varp_session_keys) == 88, "no holes");
+
+/* Value of varp_answer_devs (hash, key: __u32 ifindex): an interface with the program. */
+struct varp_answer_dev {
+	__u8 mac[6];		/* frames to others' are only overheard */
+	__u8 generic;		/* the program runs on an skb */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct varp_answer_dev) == 8, "no holes");
+
+/* Map varp_answer_stats, per-CPU array of one. Written by BPF. */
+struct varp_answer_stats {
+	__u64 replies;
+	__u64 nak_notknown;
 };
 
 /* --- Ring buffer ------------------------------------------------------------------------------ */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, 2012), for messages whose length is a
- * multiple of 8 octets and known to the compiler or bounded by the caller. One source for the BPF
+ * SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, 2012), word by word; the caller bounds the
+ * length. One source for the BPF
  * programs and for user space, since both tag the same datagrams; held against OpenSSL's in the tests.
  *
  * Words are read little-endian, as the algorithm has it. The key is 16 octets.
@@ -63,17 +63,16 @@ static inline __attribute__((always_inline)) void varp_siphash_word(struct varp_
 	s->v0 ^= m;
 }
 
-/* len: octets of the whole message. tag: two words to be stored as they are. */
-static inline __attribute__((always_inline)) void varp_siphash_final(struct varp_siphash *s, __u64 len,
-								     __u64 tag[2])
+/* last: the octets after the last whole word as a number, and the message's length in the topmost octet. */
+static inline __attribute__((always_inline)) void varp_siphash_end(struct varp_siphash *s, __u64 last,
+								   __u64 tag[2])
 {
-	__u64 b = len << 56;
 	int i;
 
-	s->v3 ^= b;
+	s->v3 ^= last;
 	varp_siphash_round(s);
 	varp_siphash_round(s);
-	s->v0 ^= b;
+	s->v0 ^= last;
 	s->v2 ^= 0xee;
 	for (i = 0; i < 4; i++)
 		varp_siphash_round(s);
@@ -82,6 +81,13 @@ static inline __attribute__((always_inline)) void varp_siphash_final(struct varp
 	for (i = 0; i < 4; i++)
 		varp_siphash_round(s);
 	tag[1] = VARP_SIPHASH_LE64(s->v0 ^ s->v1 ^ s->v2 ^ s->v3);
+}
+
+/* len: octets of the whole message, all of them in words. tag: two words to be stored as they are. */
+static inline __attribute__((always_inline)) void varp_siphash_final(struct varp_siphash *s, __u64 len,
+								     __u64 tag[2])
+{
+	varp_siphash_end(s, len << 56, tag);
 }
 
 #endif

@@ -107,7 +107,7 @@ _Static_assert(sizeof(struct varp_wire_msg) == VARP_MSG_LEN, "a message has no h
 /* Of the range for experiments, RFC 8926 section 7 */
 #define VARP_GENEVE_OPT_CLASS		0xff56
 #define VARP_GENEVE_OPT_TYPE		0x81	/* critical bit | 1 */
-#define VARP_GENEVE_OPT_WORDS		4	/* length of the option's data in 4-octet words */
+#define VARP_GENEVE_OPT_WORDS		6	/* length of the option's data in 4-octet words */
 
 struct varp_geneve {
 	/* Version (2 bits, 0), length of options in 4-octet words (6 bits) */
@@ -118,23 +118,70 @@ struct varp_geneve {
 	__u8 reserved;
 };
 
+/*
+ * The option, and with it the whole header, is laid out so that a kernel's VXLAN socket takes it for two Ethernet
+ * headers, one inside the other (their types are `bridge` and `proto`), and merges TCP segments behind it on receipt
+ * (GRO). Nothing but that merging depends on it. See docs/PROTOCOL.md, "The option's layout".
+ */
 struct varp_geneve_opt {
 	__be16 opt_class;
 	__u8 type;
 	__u8 rsvd_words;	/* 3 reserved bits, length of data in 4-octet words (5 bits) */
-	struct varp_snid snid;
 	struct varp_chid chid;
+	__be16 reserved;	/* zero; not looked at on receipt, like the other three that are no identifiers */
+	__be16 bridge;		/* VARP_GENEVE_OPT_BRIDGE */
+	__be16 reserved2;	/* zero */
+	struct varp_snid snid;
+	__be16 proto;		/* as in the Geneve header */
 };
+
+#define VARP_GENEVE_OPT_BRIDGE		0x6558	/* ETH_P_TEB: an Ethernet frame follows */
+
+/*
+ * The option of a keyed channel stands in the place of the other; all but the tag is under the tag. Where a VXLAN socket
+ * would look for an Ethernet type are mode and reserved, which are none: nothing is merged.
+ */
+#define VARP_GENEVE_KEYED_TYPE		0x82	/* critical bit | 2 */
+#define VARP_GENEVE_KEYED_WORDS		15
+#define VARP_SALT_LEN			16
+#define VARP_CHANNEL_KEY_LEN		32
+
+enum varp_channel_mode {
+	VARP_CHANNEL_PLAIN	= 0,	/* no key; the plain option */
+	VARP_CHANNEL_AUTH	= 1,	/* SipHash-2-4-128 */
+	VARP_CHANNEL_AEAD	= 2,	/* XChaCha20-Poly1305 */
+	VARP_CHANNEL_MODES,
+};
+
+struct varp_geneve_keyed {
+	__be16 opt_class;
+	__u8 type;
+	__u8 rsvd_words;
+	struct varp_chid chid;
+	__be16 epoch;		/* which of the channel's keys */
+	__u8 mode;		/* enum varp_channel_mode, never VARP_CHANNEL_PLAIN */
+	__u8 reserved;		/* zero; not looked at on receipt */
+	struct varp_snid snid;
+	__u8 salt[VARP_SALT_LEN];	/* random, one for each load of a sender's programs */
+	__be64 seq;		/* never the same twice with one salt */
+	__u8 tag[VARP_TAG_LEN];
+} __attribute__((packed));
+#define VARP_GENEVE_KEYED_TAGGED_LEN	48	/* octets in front of the tag */
 
 #define VARP_GENEVE_F_CONTROL		0x80
 #define VARP_GENEVE_F_CRITICAL		0x40
 #define VARP_GENEVE_OPT_CRITICAL	0x80
 
 _Static_assert(sizeof(struct varp_geneve) == 8, "Geneve header is 8 octets");
-_Static_assert(sizeof(struct varp_geneve_opt) == 20, "our option is 4 + 16 octets");
+_Static_assert(sizeof(struct varp_geneve_opt) == 28, "our option is 4 + 24 octets");
+_Static_assert(sizeof(struct varp_geneve_keyed) == 4 + 4 * VARP_GENEVE_KEYED_WORDS,
+	       "a keyed channel's option is 4 + 60 octets");
 
 /* Octets that encapsulation adds: outer IP, UDP, Geneve, our option. */
-#define VARP_OVERHEAD_V4		(20 + 8 + 8 + 20)
-#define VARP_OVERHEAD_V6		(40 + 8 + 8 + 20)
+#define VARP_OVERHEAD_V4		(20 + 8 + 8 + 28)
+#define VARP_OVERHEAD_V6		(40 + 8 + 8 + 28)
+#define VARP_OVERHEAD_KEYED		(64 - 28)	/* more in a keyed channel */
+/* Longest inner packet that a keyed channel carries */
+#define VARP_KEYED_MAX			9216
 
 #endif

@@ -374,16 +374,20 @@ void frame_geneve(struct frame *f, __u16 proto, unsigned int snid_n, unsigned in
 	struct varp_snid s = snid(snid_n);
 	struct varp_chid c = chid(chid_n);
 
-	add8(f, 5);		/* version 0, 5 words of options */
+	add8(f, 7);		/* version 0, 7 words of options */
 	add8(f, 0x40);		/* critical options present */
 	add16(f, proto);
 	add16(f, 0);		/* VNI and reserved */
 	add16(f, 0);
 	add16(f, 0xff56);
 	add8(f, 0x81);
-	add8(f, 4);
-	frame_add(f, s.b, sizeof(s.b));
+	add8(f, 6);
 	frame_add(f, c.b, sizeof(c.b));
+	add16(f, 0);
+	add16(f, 0x6558);
+	add16(f, 0);
+	frame_add(f, s.b, sizeof(s.b));
+	add16(f, proto);
 }
 
 void frame_fill(struct frame *f, size_t len)
@@ -406,7 +410,7 @@ struct frame frame_inner(const char *src, const char *dst, __u8 tos, size_t len)
 struct frame frame_outer(const char *osrc, const char *odst, __u8 otos, __u16 sport, __u32 flow,
 			 unsigned int snid_n, unsigned int chid_n, const struct frame *inner)
 {
-	size_t payload = 28 + inner->len - ETH_HLEN;
+	size_t payload = 36 + inner->len - ETH_HLEN;
 	struct frame f = {};
 
 	frame_eth(&f, frame_proto(odst));

@@ -137,7 +137,7 @@ static void test_decap_ecn_all_combinations(void **state)
 
 /*
  * A good packet, IPv4 in IPv4, with octets changed; the outer IPv4 checksum is made good after that. Layout: 14 outer
- * IP, 34 UDP, 42 Geneve, 50 option, 54 SnId, 64 ChId, 70 inner IP, 90 inner UDP, 98 data, 118 end.
+ * IP, 34 UDP, 42 Geneve, 50 option, 54 ChId, 66 SnId, 78 inner IP, 98 inner UDP, 106 data, 126 end.
  */
 static const struct {
 	const char *name;
@@ -152,26 +152,26 @@ static const struct {
 	{ "first fragment", { { 20, 0x20 } }, 0, FOREIGN },
 	{ "later fragment", { { 20, 0x20 }, { 21, 5 } }, 0, PASSED },
 	{ "last fragment", { { 20, 0 }, { 21, 5 } }, 0, PASSED },
-	{ "IP longer than the frame", { { 17, 105 } }, 0, VARP_DROP_RUNT },
-	{ "IP shorter than UDP says", { { 17, 103 } }, 0, VARP_DROP_RUNT },
+	{ "IP longer than the frame", { { 17, 113 } }, 0, VARP_DROP_RUNT },
+	{ "IP shorter than UDP says", { { 17, 111 } }, 0, VARP_DROP_RUNT },
 	{ "IP ends in the UDP header", { { 17, 27 } }, 0, VARP_DROP_RUNT },
 	{ "UDP length of 7", { { 39, 7 } }, 0, VARP_DROP_RUNT },
 	{ "UDP length of 0", { { 39, 0 } }, 0, VARP_DROP_RUNT },
-	{ "UDP one octet longer than IP", { { 39, 85 } }, 0, VARP_DROP_RUNT },
+	{ "UDP one octet longer than IP", { { 39, 93 } }, 0, VARP_DROP_RUNT },
 	{ "UDP length of 15, Geneve header cut", { { 39, 15 } }, 0, VARP_DROP_RUNT },
 	{ "cut in the UDP header", {}, 41, PASSED },
 	{ "cut in the Geneve header", {}, 49, VARP_DROP_RUNT },
 	{ "cut in the option", {}, 60, VARP_DROP_RUNT },
-	{ "cut in the inner header", {}, 80, VARP_DROP_RUNT },
+	{ "cut in the inner header", {}, 88, VARP_DROP_RUNT },
 	{ "Geneve version 1", { { 42, 0x45 } }, 0, VARP_DROP_GENEVE_VERSION },
 	{ "Geneve version 3", { { 42, 0xc5 } }, 0, VARP_DROP_GENEVE_VERSION },
 	{ "options longer than the packet", { { 42, 0x3f } }, 0, VARP_DROP_GENEVE_HEADER },
-	{ "options end after the packet by a word", { { 42, 18 } }, 0, VARP_DROP_GENEVE_HEADER },
+	{ "options end after the packet by a word", { { 42, 20 } }, 0, VARP_DROP_GENEVE_HEADER },
 	{ "no options", { { 42, 0 } }, 0, FOREIGN },
-	{ "our option cut by the options' length", { { 42, 4 } }, 0, VARP_DROP_GENEVE_HEADER },
+	{ "our option cut by the options' length", { { 42, 6 } }, 0, VARP_DROP_GENEVE_HEADER },
 	{ "only our option's head", { { 42, 1 } }, 0, VARP_DROP_GENEVE_HEADER },
-	{ "our option one word short", { { 53, 3 } }, 0, VARP_DROP_GENEVE_HEADER },
-	{ "our option one word long", { { 53, 5 } }, 0, VARP_DROP_GENEVE_HEADER },
+	{ "our option one word short", { { 53, 5 } }, 0, VARP_DROP_GENEVE_HEADER },
+	{ "our option one word long", { { 53, 7 } }, 0, VARP_DROP_GENEVE_HEADER },
 	{ "our option without data", { { 53, 0 } }, 0, VARP_DROP_GENEVE_HEADER },
 	{ "another option class", { { 50, 0x01 } }, 0, FOREIGN },
 	{ "another option type", { { 52, 0x82 } }, 0, FOREIGN },
@@ -181,18 +181,18 @@ static const struct {
 	{ "Ethernet inside", { { 44, 0x65 }, { 45, 0x58 } }, 0, VARP_DROP_GENEVE_PROTO },
 	{ "ARP inside", { { 45, 0x06 } }, 0, VARP_DROP_GENEVE_PROTO },
 	{ "says IPv6, is IPv4", { { 44, 0x86 }, { 45, 0xdd } }, 0, VARP_DROP_INNER_HEADER },
-	{ "inner version 6 in IPv4", { { 70, 0x65 } }, 0, VARP_DROP_INNER_HEADER },
-	{ "inner header of 16 octets", { { 70, 0x44 } }, 0, VARP_DROP_INNER_HEADER },
-	{ "inner longer than UDP", { { 73, 49 } }, 0, VARP_DROP_INNER_HEADER },
-	{ "inner shorter than its header", { { 73, 19 } }, 0, VARP_DROP_INNER_HEADER },
-	{ "inner header with options longer than the packet", { { 70, 0x4f } }, 0, VARP_DROP_INNER_HEADER },
-	{ "unknown SnId", { { 63, 9 } }, 0, VARP_DROP_NOT_JOINED },
-	{ "SnId differs in its first octet", { { 54, 0 } }, 0, VARP_DROP_NOT_JOINED },
-	{ "unknown vaddr", { { 89, 9 } }, 0, VARP_DROP_NOT_LOCAL },
-	{ "multicast vaddr", { { 86, 224 } }, 0, VARP_DROP_NOT_LOCAL },
-	{ "vaddr 0.0.0.0", { { 86, 0 }, { 87, 0 }, { 89, 0 } }, 0, VARP_DROP_NOT_LOCAL },
-	{ "another channel", { { 69, 2 } }, 0, VARP_DROP_WRONG_CHANNEL },
-	{ "channel differs in its first octet", { { 64, 0 } }, 0, VARP_DROP_WRONG_CHANNEL },
+	{ "inner version 6 in IPv4", { { 78, 0x65 } }, 0, VARP_DROP_INNER_HEADER },
+	{ "inner header of 16 octets", { { 78, 0x44 } }, 0, VARP_DROP_INNER_HEADER },
+	{ "inner longer than UDP", { { 81, 49 } }, 0, VARP_DROP_INNER_HEADER },
+	{ "inner shorter than its header", { { 81, 19 } }, 0, VARP_DROP_INNER_HEADER },
+	{ "inner header with options longer than the packet", { { 78, 0x4f } }, 0, VARP_DROP_INNER_HEADER },
+	{ "unknown SnId", { { 75, 9 } }, 0, VARP_DROP_NOT_JOINED },
+	{ "SnId differs in its first octet", { { 66, 0 } }, 0, VARP_DROP_NOT_JOINED },
+	{ "unknown vaddr", { { 97, 9 } }, 0, VARP_DROP_NOT_LOCAL },
+	{ "multicast vaddr", { { 94, 224 } }, 0, VARP_DROP_NOT_LOCAL },
+	{ "vaddr 0.0.0.0", { { 94, 0 }, { 95, 0 }, { 97, 0 } }, 0, VARP_DROP_NOT_LOCAL },
+	{ "another channel", { { 59, 2 } }, 0, VARP_DROP_WRONG_CHANNEL },
+	{ "channel differs in its first octet", { { 54, 0 } }, 0, VARP_DROP_WRONG_CHANNEL },
 };
 
 static struct run edited(size_t row)
@@ -309,7 +309,7 @@ static void test_decap_marker_key_is_no_node(void **state)
 	assert_stats_are("mapped", DROP(NOT_LOCAL), 1, DROP(INNER_HEADER), 1, -1);
 }
 
-/* {63, 9} makes the SnId one that is not joined here, {89, 9} the vaddr one that is not ours. */
+/* {75, 9} makes the SnId one that is not joined here, {97, 9} the vaddr one that is not ours. */
 static const struct {
 	const char *name;
 	unsigned int octet;
@@ -318,13 +318,13 @@ static const struct {
 	__u32 one, other;
 	__u32 drop;		/* zero: passed on and counted as foreign */
 } instance_rows[] = {
-	{ "another instance has joined", 63, HARNESS_NETNS, 9, 8, 0, 0 },
-	{ "another instance in the last place", 63, HARNESS_NETNS, 9, 0, 8, 0 },
-	{ "only ourselves", 63, HARNESS_NETNS, 9, HARNESS_INSTANCE, 0, VARP_DROP_NOT_JOINED },
-	{ "another one in another namespace", 63, HARNESS_NETNS + 1, 9, 8, 0, VARP_DROP_NOT_JOINED },
-	{ "another one in another supernet", 63, HARNESS_NETNS, 8, 8, 0, VARP_DROP_NOT_JOINED },
-	{ "joined by both, not our vaddr", 89, HARNESS_NETNS, 1, HARNESS_INSTANCE, 8, 0 },
-	{ "joined by us, not our vaddr", 89, HARNESS_NETNS, 1, HARNESS_INSTANCE, 0, VARP_DROP_NOT_LOCAL },
+	{ "another instance has joined", 75, HARNESS_NETNS, 9, 8, 0, 0 },
+	{ "another instance in the last place", 75, HARNESS_NETNS, 9, 0, 8, 0 },
+	{ "only ourselves", 75, HARNESS_NETNS, 9, HARNESS_INSTANCE, 0, VARP_DROP_NOT_JOINED },
+	{ "another one in another namespace", 75, HARNESS_NETNS + 1, 9, 8, 0, VARP_DROP_NOT_JOINED },
+	{ "another one in another supernet", 75, HARNESS_NETNS, 8, 8, 0, VARP_DROP_NOT_JOINED },
+	{ "joined by both, not our vaddr", 97, HARNESS_NETNS, 1, HARNESS_INSTANCE, 8, 0 },
+	{ "joined by us, not our vaddr", 97, HARNESS_NETNS, 1, HARNESS_INSTANCE, 0, VARP_DROP_NOT_LOCAL },
 };
 
 static void test_decap_of_another_instance_is_passed_on(void **state)
@@ -369,7 +369,7 @@ static void test_decap_same_vaddr_in_two_supernets_kept_apart(void **state)
 	struct varp_local l;
 
 	(void)state;
-	second.in.b[63] = 2;
+	second.in.b[75] = 2;
 	assert_int_equal(decap(&second), TC_ACT_SHOT);
 	assert_stats_are("not joined", DROP(NOT_JOINED), 1, -1);
 	put_local(2, "10.1.0.1", 1);
@@ -394,7 +394,7 @@ static struct run with_options(const char *options, size_t len, const struct fra
 
 	for (i = 0; i < len; i += 4)
 		if (!memcmp(options + i, "OURS", 4))
-			frame_add(&opts, base.b + 50, 20);
+			frame_add(&opts, base.b + 50, 28);
 		else
 			frame_add(&opts, options + i, 4);
 	frame_eth(&f, ETH_P_IP);

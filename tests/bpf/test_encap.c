@@ -6,8 +6,8 @@
 #include "harness.h"
 
 /* Headers of the tunnel: outer IP, UDP, Geneve and option. */
-#define OVERHEAD4	56
-#define OVERHEAD6	76
+#define OVERHEAD4	64
+#define OVERHEAD6	84
 #define UDP_OFF4	34
 #define UDP_OFF6	54
 
@@ -44,7 +44,7 @@ static const struct {
 
 static void test_encap_hit_all_families_exact(void **state)
 {
-	static const size_t lens[] = { 0, 1, 64, 1372 };
+	static const size_t lens[] = { 0, 1, 64, 1364 };
 	size_t i, j;
 
 	(void)state;
@@ -60,7 +60,7 @@ static void test_encap_hit_all_families_exact(void **state)
 		}
 		j = i < 2 ? 28 : 48;
 		assert_stats_are(families[i].name, COUNTER(HITS), 4, COUNTER(ENCAP_PACKETS), 4,
-				 COUNTER(ENCAP_BYTES), (int)(4 * j + 0 + 1 + 64 + 1372), -1);
+				 COUNTER(ENCAP_BYTES), (int)(4 * j + 0 + 1 + 64 + 1364), -1);
 	}
 }
 
@@ -69,17 +69,19 @@ static void test_encap_hit_matches_written_frame(void **state)
 {
 	static const __u8 want[] = {
 		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x00, 0x99, 0x08, 0x00,
-		/* IPv4: 88 octets, DF, TTL 64, UDP, 192.0.2.1 to 192.0.2.2 */
-		0x45, 0xb8, 0x00, 0x58, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0xb5, 0xd9,
+		/* IPv4: 96 octets, DF, TTL 64, UDP, 192.0.2.1 to 192.0.2.2 */
+		0x45, 0xb8, 0x00, 0x60, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0xb5, 0xd1,
 		0xc0, 0x00, 0x02, 0x01, 0xc0, 0x00, 0x02, 0x02,
-		/* UDP: any source port, 6081, 68 octets, no checksum */
-		0xff, 0xff, 0x17, 0xc1, 0x00, 0x44, 0x00, 0x00,
-		/* Geneve: 5 words of options, critical, IPv4 */
-		0x05, 0x40, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00,
-		/* option: class, type, 4 words; SnId; ChId */
-		0xff, 0x56, 0x81, 0x04,
-		0x5a, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01,
+		/* UDP: any source port, 6081, 76 octets, no checksum */
+		0xff, 0xff, 0x17, 0xc1, 0x00, 0x4c, 0x00, 0x00,
+		/* Geneve: 7 words of options, critical, IPv4 */
+		0x07, 0x40, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00,
+		/* option: class, type, 6 words; ChId; reserved, Bridge, reserved; SnId; IPv4 again */
+		0xff, 0x56, 0x81, 0x06,
 		0xc4, 0x00, 0x00, 0x00, 0x00, 0x01,
+		0x00, 0x00, 0x65, 0x58, 0x00, 0x00,
+		0x5a, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01,
+		0x08, 0x00,
 		/* inner IPv4: 32 octets */
 		0x45, 0xb8, 0x00, 0x20, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0x26, 0x11,
 		0x0a, 0x01, 0x00, 0x01, 0x0a, 0x01, 0x00, 0x02,
@@ -183,7 +185,7 @@ static void test_encap_expired_mapping_is_a_miss(void **state)
 
 	(void)state;
 	bind_dev(harness_node, 1, 0);
-	put_mapping(1, "10.1.0.2", "192.0.2.2", -1, 0);
+	put_mapping(1, "10.1.0.2", "192.0.2.2", -TICK_NS, 0);
 	encap(&r);
 	assert_frames_equal("untouched", &r.out, &r.in);
 	assert_stats_are("expired", COUNTER(MISSES), 1, COUNTER(HELD_PACKETS), 1, -1);
@@ -410,15 +412,15 @@ static const struct {
 	__u16 mtu;
 	__u32 told;
 } sizes[] = {
-	{ "IPv4 in IPv4, just fits", "10.1.0.2", "192.0.2.2", 1444, 0, 0 },
-	{ "IPv4 in IPv4, one more", "10.1.0.2", "192.0.2.2", 1445, 0, 1444 },
-	{ "IPv4 in IPv6, just fits", "10.1.0.2", "2001:db8::2", 1424, 0, 0 },
-	{ "IPv4 in IPv6, one more", "10.1.0.2", "2001:db8::2", 1425, 0, 1424 },
-	{ "IPv6 in IPv4, just fits", "fd00::2", "192.0.2.2", 1444, 0, 0 },
-	{ "IPv6 in IPv6, one more", "fd00::2", "2001:db8::2", 1425, 0, 1424 },
-	{ "narrow path, just fits", "10.1.0.2", "192.0.2.2", 944, 1000, 0 },
-	{ "narrow path, one more", "10.1.0.2", "192.0.2.2", 945, 1000, 944 },
-	{ "path wider than the underlay", "10.1.0.2", "192.0.2.2", 1445, 9000, 1444 },
+	{ "IPv4 in IPv4, just fits", "10.1.0.2", "192.0.2.2", 1436, 0, 0 },
+	{ "IPv4 in IPv4, one more", "10.1.0.2", "192.0.2.2", 1437, 0, 1436 },
+	{ "IPv4 in IPv6, just fits", "10.1.0.2", "2001:db8::2", 1416, 0, 0 },
+	{ "IPv4 in IPv6, one more", "10.1.0.2", "2001:db8::2", 1417, 0, 1416 },
+	{ "IPv6 in IPv4, just fits", "fd00::2", "192.0.2.2", 1436, 0, 0 },
+	{ "IPv6 in IPv6, one more", "fd00::2", "2001:db8::2", 1417, 0, 1416 },
+	{ "narrow path, just fits", "10.1.0.2", "192.0.2.2", 936, 1000, 0 },
+	{ "narrow path, one more", "10.1.0.2", "192.0.2.2", 937, 1000, 936 },
+	{ "path wider than the underlay", "10.1.0.2", "192.0.2.2", 1437, 9000, 1436 },
 };
 
 static void test_encap_mtu_boundary(void **state)
@@ -482,12 +484,12 @@ static void test_encap_gso_judged_by_segment(void **state)
 		__u32 gso;
 		int reason;
 	} rows[] = {
-		{ "TCP, 1444 with 20 octets of header", IPPROTO_TCP, 5, 1404, VARP_DROP_ENCAP_FAILED },
-		{ "TCP, 1445 with 20 octets of header", IPPROTO_TCP, 5, 1405, VARP_DROP_TOO_BIG },
-		{ "TCP, 1444 with timestamps", IPPROTO_TCP, 8, 1392, VARP_DROP_ENCAP_FAILED },
-		{ "TCP, 1445 with timestamps", IPPROTO_TCP, 8, 1393, VARP_DROP_TOO_BIG },
-		{ "UDP, 1444", IPPROTO_UDP, 0, 1416, VARP_DROP_ENCAP_FAILED },
-		{ "UDP, 1445", IPPROTO_UDP, 0, 1417, VARP_DROP_TOO_BIG },
+		{ "TCP, 1436 with 20 octets of header", IPPROTO_TCP, 5, 1396, VARP_DROP_ENCAP_FAILED },
+		{ "TCP, 1437 with 20 octets of header", IPPROTO_TCP, 5, 1397, VARP_DROP_TOO_BIG },
+		{ "TCP, 1436 with timestamps", IPPROTO_TCP, 8, 1384, VARP_DROP_ENCAP_FAILED },
+		{ "TCP, 1437 with timestamps", IPPROTO_TCP, 8, 1385, VARP_DROP_TOO_BIG },
+		{ "UDP, 1436", IPPROTO_UDP, 0, 1408, VARP_DROP_ENCAP_FAILED },
+		{ "UDP, 1437", IPPROTO_UDP, 0, 1409, VARP_DROP_TOO_BIG },
 	};
 	size_t i;
 

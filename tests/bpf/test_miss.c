@@ -318,7 +318,7 @@ static void test_miss_ring_full_keeps_expired_entry_expired(void **state)
 	int n;
 
 	(void)state;
-	old = boot_ns() - 1;
+	old = boot_ns() - TICK_NS;
 	put_pending("10.1.0.2", (struct varp_pending){ .deadline_ns = old, .state = VARP_PENDING_LOOKUP });
 	n = ring_fill();
 	assert_int_equal(send_to("10.1.0.2"), TC_ACT_SHOT);
@@ -434,12 +434,12 @@ static void test_reinject_stale_dropped(void **state)
 
 	(void)state;
 	run_prog(harness_obj->progs.varp_reinject, &r);
-	put_mapping(1, "10.1.0.2", "192.0.2.2", -1, 0);
+	put_mapping(1, "10.1.0.2", "192.0.2.2", -TICK_NS, 0);
 	run_prog(harness_obj->progs.varp_reinject, &r);
 	put_pending("10.1.0.2", (struct varp_pending){ .deadline_ns = boot_ns() + BOOT_S,
 						       .state = VARP_PENDING_LOOKUP });
 	run_prog(harness_obj->progs.varp_reinject, &r);
-	put_pending("10.1.0.2", (struct varp_pending){ .deadline_ns = boot_ns() - 1,
+	put_pending("10.1.0.2", (struct varp_pending){ .deadline_ns = boot_ns() - TICK_NS,
 						       .state = VARP_PENDING_DRAINING,
 						       .raddr = addr("192.0.2.2") });
 	/* A redirect to no device, so that varpd's send does not fail; the frame is as it was. */
@@ -459,7 +459,7 @@ static void test_reinject_too_big_told(void **state)
 	run_prog(harness_obj->progs.varp_reinject, &r);
 	assert_int_equal(events_take(&t, 1), 1);
 	assert_int_equal(t.event.type, VARP_EVENT_TOO_BIG);
-	assert_int_equal(t.event.mtu, 1444);
+	assert_int_equal(t.event.mtu, 1436);
 	assert_stats_are("too big", DROP(TOO_BIG), 1, -1);
 }
 

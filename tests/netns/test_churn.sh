@@ -49,7 +49,7 @@ raddr_is() { [ "$(value a '.underlays[0].raddr4' status)" = "$1" ]; }
 missed=0
 for ((i = 0; i < 5; i++)); do
 	ns_ip a link set eth0 mtu $((1400 + i))
-	wait_for 5 mtu_is $((1344 + i)) || missed=$((missed + 1))
+	wait_for 5 mtu_is $((1336 + i)) || missed=$((missed + 1))
 	ns_ip a addr del 192.0.2.1/24 dev eth0
 	wait_for 5 raddr_is null || missed=$((missed + 1))
 	ns_ip a addr add 192.0.2.1/24 dev eth0

@@ -41,10 +41,10 @@ must a join 0x17 fd00:7::1/64 dev both
 is "an IPv6 node joined now: MTU" "$(link_mtu a both)" 1280
 must a leave 0x17
 underlay_mtu 1500 a b
-check "underlay of 1500 again: MTU" wait_for 5 mtu_is six 1444
+check "underlay of 1500 again: MTU" wait_for 5 mtu_is six 1436
 is "IPv6 addresses after" "$(addresses)" '["fd00:1::1"]'
 is "IPv6 is reached" "$(pinged a fd00:1::2 -c 2 -i 0.1)" 2
-check "the IPv4 node follows" wait_for 5 mtu_is sn0 1444
+check "the IPv4 node follows" wait_for 5 mtu_is sn0 1436
 sleep 0.2
 is "and has got no IPv6 address, nor has its peer" "$(quiet)" ""
 

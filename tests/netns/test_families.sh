@@ -11,7 +11,8 @@ capture leak net br0 'net 10.0.0.0/8 or net fd00::/8'
 # run SNID INNER4|INNER6 A B RADDR-A RADDR-B OVERHEAD
 run() {
 	local name="$2 in $3" snid=$1 a=$4 b=$5 ra=$6 rb=$7 overhead=$8 plen=24 cap=c$1 got
-	case $a in *:*) plen=64 ;; esac
+	local proto=0800
+	case $a in *:*) plen=64 proto=86dd ;; esac
 	told s "varpd_server_set $snid" "varpd_add $snid $a $ra" "varpd_add $snid $b $rb"
 	must a join "$snid" "$a/$plen" server 192.0.2.9 channel 0xc001 raddr "$ra"
 	must b join "$snid" "$b/$plen" server 192.0.2.9 channel 0xc001 raddr "$rb"
@@ -31,7 +32,7 @@ run() {
 		ip.src ip.dst ip.dsfield ip.ttl ip.flags.df ipv6.src ipv6.dst ipv6.tclass ipv6.hlim >"$TMP/$cap.txt"
 	is "$name: six packets" "$(wc -l <"$TMP/$cap.txt")" 6
 	is "$name: Geneve with our option and nothing else" "$(cut -d' ' -f1-8 "$TMP/$cap.txt" | sort -u)" \
-		"0 1 0 0x000000 0xff56 0x81 $(printf '%020x' "$((snid))")00000000c001 6081"
+		"0 1 0 0x000000 0xff56 0x81 00000000c001000065580000$(printf '%020x' "$((snid))")$proto 6081"
 	is "$name: UDP checksum is zero" "$(cut -d' ' -f9 "$TMP/$cap.txt" | sort -u)" 0x0000
 	is "$name: source ports in 49152-65535" "$(awk '$10 < 49152 || $10 > 65535' "$TMP/$cap.txt" | wc -l)" 0
 	case $ra in
@@ -56,10 +57,10 @@ run() {
 
 six() { [ "$(packets "$1")" -ge 6 ]; }
 
-run 0x44 IPv4 IPv4 10.44.0.1 10.44.0.2 192.0.2.1 192.0.2.2 56
-run 0x46 IPv4 IPv6 10.46.0.1 10.46.0.2 2001:db8::1 2001:db8::2 76
-run 0x64 IPv6 IPv4 fd64::1 fd64::2 192.0.2.1 192.0.2.2 56
-run 0x66 IPv6 IPv6 fd66::1 fd66::2 2001:db8::1 2001:db8::2 76
+run 0x44 IPv4 IPv4 10.44.0.1 10.44.0.2 192.0.2.1 192.0.2.2 64
+run 0x46 IPv4 IPv6 10.46.0.1 10.46.0.2 2001:db8::1 2001:db8::2 84
+run 0x64 IPv6 IPv4 fd64::1 fd64::2 192.0.2.1 192.0.2.2 64
+run 0x66 IPv6 IPv6 fd66::1 fd66::2 2001:db8::1 2001:db8::2 84
 
 is "no inner packet on the underlay outside Geneve" "$(packets leak)" 0
 # The capture would have seen one: two on purpose, with another path than a node's.

@@ -39,8 +39,9 @@ def inner(dst="10.1.0.2", src="10.1.0.1", length=None, version=4):
     s = (s & 0xffff) + (s >> 16)
     return h[:10] + struct.pack("!H", ~s & 0xffff) + h[12:] + payload
 
-def option(snid=0x10, chid=0, words=4):
-    return struct.pack("!HBB", 0xff56, 0x81, words) + snid.to_bytes(10, "big") + chid.to_bytes(6, "big")
+def option(snid=0x10, chid=0, words=6):
+    return struct.pack("!HBB", 0xff56, 0x81, words) + \
+        chid.to_bytes(6, "big") + struct.pack("!HHH", 0, 0x6558, 0) + snid.to_bytes(10, "big") + b"\x08\x00"
 
 def geneve(options, payload, version=0, flags=0x40, words=None, proto=0x0800):
     n = len(options) // 4 if words is None else words

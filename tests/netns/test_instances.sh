@@ -49,7 +49,7 @@ is "nobody dropped the other's packets" "$(drops a) $(drops a2) $(drops b) $(dro
 in_net a python3 - <<'PY'
 import socket
 inner = bytes([0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 10, 1, 0, 1, 10, 1, 0, 2])
-data = bytes([5, 0x40, 0x08, 0x00, 0, 0, 0, 0, 0xff, 0x56, 0x81, 4]) + bytes(9) + b"\x99" + bytes(6) + inner
+data = bytes([7, 0x40, 0x08, 0x00, 0, 0, 0, 0, 0xff, 0x56, 0x81, 6]) + bytes(6) + b"\0\0\x65\x58\0\0" + bytes(9) + b"\x99\x08\0" + inner
 socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(data, ("192.0.2.2", 6081))
 PY
 like "a supernet that nobody has joined: dropped once" "$(drops b) $(drops b2)" "^(1 0|0 1)$"

@@ -19,43 +19,43 @@ mtu_is() { [ "$(mtu_of "$1" "$2")" = "$3" ]; }
 biggest() { in_net "$1" ping -n -c 1 -W $((2 * SCALE)) -M "do" -s "$3" "$2"; }
 complains() { ! biggest "$@" >"$TMP/complaint" 2>&1 && grep -q "$4" "$TMP/complaint"; }
 
-is "device over IPv4: underlay less 56" "$(mtu_of a sn0)" 1444
+is "device over IPv4: underlay less 64" "$(mtu_of a sn0)" 1436
 must a join 0x66 fd66::1/64 server 192.0.2.9 raddr 2001:db8::1 dev sn6
-is "device over IPv6: underlay less 76" "$(mtu_of a sn6)" 1424
-check "a packet of exactly the MTU passes" biggest a 10.1.0.2 $((1444 - 28))
-check "one octet more is refused by the device" complains a 10.1.0.2 $((1444 - 27)) "[Mm]essage too long"
+is "device over IPv6: underlay less 84" "$(mtu_of a sn6)" 1416
+check "a packet of exactly the MTU passes" biggest a 10.1.0.2 $((1436 - 28))
+check "one octet more is refused by the device" complains a 10.1.0.2 $((1436 - 27)) "[Mm]essage too long"
 
 # The underlay changes.
 underlay_mtu 1400 a b
-check "underlay shrinks: device follows" wait_for 5 mtu_is a sn0 1344
-check "the IPv6 one too" wait_for 5 mtu_is a sn6 1324
-wait_for 5 mtu_is b sn0 1344
-check "a packet of the new MTU passes" biggest a 10.1.0.2 $((1344 - 28))
+check "underlay shrinks: device follows" wait_for 5 mtu_is a sn0 1336
+check "the IPv6 one too" wait_for 5 mtu_is a sn6 1316
+wait_for 5 mtu_is b sn0 1336
+check "a packet of the new MTU passes" biggest a 10.1.0.2 $((1336 - 28))
 underlay_mtu 9000 a b s
-check "underlay grows: device follows" wait_for 5 mtu_is a sn0 8944
-wait_for 5 mtu_is b sn0 8944
-check "a packet of the new MTU passes, too" biggest a 10.1.0.2 $((8944 - 28))
+check "underlay grows: device follows" wait_for 5 mtu_is a sn0 8936
+wait_for 5 mtu_is b sn0 8936
+check "a packet of the new MTU passes, too" biggest a 10.1.0.2 $((8936 - 28))
 underlay_mtu 1500 a b s
-check "and back" wait_for 5 mtu_is a sn0 1444
-wait_for 5 mtu_is b sn0 1444
+check "and back" wait_for 5 mtu_is a sn0 1436
+wait_for 5 mtu_is b sn0 1436
 
 # A device whose MTU is more than the path carries: IPv6 outside costs 20 octets more than the device left room for.
 told s "varpd_add 0x16 fd00:1::1 2001:db8::1" "varpd_add 0x16 fd00:1::2 2001:db8::2"
 must a join 0x16 fd00:1::1/64 server 192.0.2.9 dev sn16
 must b join 0x16 fd00:1::2/64 server 192.0.2.9 dev sn16
 wait_for 5 reach a fd00:1::2
-ns_ip a link set sn16 mtu 1444
+ns_ip a link set sn16 mtu 1436
 too_big=$(stat_of a .drops.too_big)
-like "too big for the path: IPv6 Packet Too Big" "$(in_net a ping -n -c 2 -i 0.3 -W 1 -M "do" -s $((1444 - 48)) fd00:1::2 2>&1)" \
-	"From .* Packet too big: mtu=1424|mtu=1424"
+like "too big for the path: IPv6 Packet Too Big" "$(in_net a ping -n -c 2 -i 0.3 -W 1 -M "do" -s $((1436 - 48)) fd00:1::2 2>&1)" \
+	"From .* Packet too big: mtu=1416|mtu=1416"
 num "counted as too_big" "$(stat_of a .drops.too_big)" -gt "$too_big"
-check "what fits passes" biggest a fd00:1::2 $((1424 - 48))
+check "what fits passes" biggest a fd00:1::2 $((1416 - 48))
 
 told s "varpd_add 0x10 10.1.0.4 2001:db8::2"
 must b join 0x10 10.1.0.4/24
-like "too big for the path: fragmentation needed" "$(in_net a ping -n -c 2 -i 0.3 -W 1 -M "do" -s $((1444 - 28)) 10.1.0.4 2>&1)" \
-	"Frag needed and DF set \(mtu = 1424\)|mtu=1424"
-check "what fits passes as well" biggest a 10.1.0.4 $((1424 - 28))
+like "too big for the path: fragmentation needed" "$(in_net a ping -n -c 2 -i 0.3 -W 1 -M "do" -s $((1436 - 28)) 10.1.0.4 2>&1)" \
+	"Frag needed and DF set \(mtu = 1416\)|mtu=1416"
+check "what fits passes as well" biggest a 10.1.0.4 $((1416 - 28))
 iperf_server tcp-b b 10.1.0.4
 got=$(in_net a timeout $((30 * SCALE)) iperf3 -c 10.1.0.4 -t 1 -J)
 num "TCP transfers over it" "$(jq '.end.sum_received.bytes // 0' <<<"$got")" -gt 1000000
@@ -83,10 +83,10 @@ must c attach eth0
 must c join 0x10 10.1.0.3/24 server 192.0.2.9
 check "host behind a router is reached" wait_for 5 reach a 10.1.0.3
 learned() { map_dump a varp_cache | jq -e '[.[].formatted.value.mtu] | index(1300)' >/dev/null; }
-biggest a 10.1.0.3 $((1444 - 28)) >/dev/null 2>&1
+biggest a 10.1.0.3 $((1436 - 28)) >/dev/null 2>&1
 check "path MTU is learned from the router's ICMP" wait_for 5 learned
-check "and told to the application" wait_for 5 complains a 10.1.0.3 $((1444 - 28)) "1244"
-check "a packet that fits the path passes" biggest a 10.1.0.3 $((1244 - 28))
+check "and told to the application" wait_for 5 complains a 10.1.0.3 $((1436 - 28)) "1236"
+check "a packet that fits the path passes" biggest a 10.1.0.3 $((1236 - 28))
 head -c 5000000 /dev/urandom >"$TMP/file"
 bg sink nsenter --net="/run/netns/$PREFIX-c" -- timeout $((30 * SCALE)) nc -d -l 10.1.0.3 7000
 check "TCP transfer starts" wait_for 5 eval 'in_net a timeout 25 nc -N 10.1.0.3 7000 <"$TMP/file"'

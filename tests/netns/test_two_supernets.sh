@@ -42,8 +42,8 @@ bg_wait send-blue >/dev/null
 sent() { [ "$(packets wire)" -ge 1604 ]; }
 wait_for 5 sent
 capture_stop wire
-is "on the wire: red's with red's SnId" "$(fields wire 'udp.dstport == 7000' geneve.option.unknown.data | grep -c '^00000000000000000001')" 1000
-is "on the wire: blue's with blue's SnId" "$(fields wire 'udp.dstport == 7000' geneve.option.unknown.data | grep -c '^00000000000000000002')" 600
+is "on the wire: red's with red's SnId" "$(fields wire 'udp.dstport == 7000' geneve.option.unknown.data | grep -c '^.\{24\}00000000000000000001')" 1000
+is "on the wire: blue's with blue's SnId" "$(fields wire 'udp.dstport == 7000' geneve.option.unknown.data | grep -c '^.\{24\}00000000000000000002')" 600
 
 # A member of one is nobody in the other, on another host or on this one.
 like "red's third address is not known in blue" "$(in_net a-blue ping -n -c 1 -W 5 10.1.0.3 2>&1)" "Destination Host Unreachable"

@@ -138,6 +138,7 @@ static int expect_action(struct script *script, const struct sim_host *host)
 		[VARP_ACTION_NOTKNOWN] = "notknown", [VARP_ACTION_UNANSWERED] = "unanswered",
 		[VARP_ACTION_FORGET] = "forget",     [VARP_ACTION_REMOVE] = "remove",
 		[VARP_ACTION_CHECK] = "check",	     [VARP_ACTION_NOTIFY] = "notify",
+		[VARP_ACTION_SESSION] = "session",   [VARP_ACTION_SESSION_GONE] = "session_gone",
 		[VARP_ACTION_LOG] = "log",
 	};
 	size_t i;
@@ -218,6 +219,48 @@ static int expect_client(struct script *script, const struct sim_host *host)
 				     script_word(script, 2));
 }
 
+/* session SNID none|open [left=DURATION]: as client. */
+static int expect_session(struct script *script, const struct sim_host *host)
+{
+	const char *left = script_option(script, "left");
+	const struct varp_session *session;
+	struct varp_snid snid;
+
+	if (script_snid(script, 1, &snid))
+		return -EINVAL;
+	session = varp_engine_session_get(host->engine, host->sim->now_ns, &snid);
+	if (expect_text(script, session ? "open" : "none", script_word(script, 2)))
+		return -EINVAL;
+	if (session && left && session->ends_ns - host->sim->now_ns != script_duration(left))
+		return script_wrong(script, "session ends in %" PRIu64 " ms, expected %s",
+				    (uint64_t)((session->ends_ns - host->sim->now_ns) / SIM_MS),
+				    left);
+	return 0;
+}
+
+/* sessions N: as server. */
+static int expect_sessions(struct script *script, const struct sim_host *host)
+{
+	return expect_number(script, varp_engine_session_count(host->engine), 1);
+}
+
+/* source ADDR|none: what the last message was to be sent from. */
+static int expect_source(struct script *script, const struct sim_host *host)
+{
+	char text[VARP_ADDR_TEXT];
+	struct varp_addr expected;
+	bool any = varp_addr_is_zero(&host->source);
+
+	if (any || !strcmp(script_word(script, 1), "none"))
+		return expect_text(script, any ? "none" : "set", script_word(script, 1));
+	if (script_address(script, script_word(script, 1), &expected))
+		return -EINVAL;
+	return varp_addr_equal(&host->source, &expected)
+		       ? 0
+		       : expect_text(script, varp_addr_format(&host->source, text),
+				     script_word(script, 1));
+}
+
 static int expect_mappings(struct script *script, const struct sim_host *host)
 {
 	return expect_number(script, varp_table_count(varp_engine_table(host->engine), NULL), 1);
@@ -235,6 +278,8 @@ static const struct expectation {
 	{ "notice", expect_notice },		{ "authoritative", expect_notice },
 	{ "log", expect_log },			{ "next", expect_next },
 	{ "client", expect_client },		{ "mappings", expect_mappings },
+	{ "session", expect_session },		{ "sessions", expect_sessions },
+	{ "source", expect_source },
 };
 
 int script_expect(struct script *script, const struct sim_host *host)

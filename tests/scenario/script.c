@@ -139,18 +139,25 @@ static int line_expect(struct script *script)
 	return host ? script_expect(script, host) : -EINVAL;
 }
 
-/* HOST NAME ADDR [insecure=no] [lookups_max=N] [negative=DURATION] */
+/*
+ * HOST NAME ADDR [insecure=no|secure=yes] [lookups_max=N] [negative=DURATION] [lifetime=DURATION]
+ */
 static int line_host(struct script *script)
 {
 	const char *insecure = script_option(script, "insecure"),
-		   *negative = script_option(script, "negative");
+		   *secure = script_option(script, "secure"),
+		   *negative = script_option(script, "negative"),
+		   *lifetime = script_option(script, "lifetime");
 	struct sim_host *host;
 	struct varp_addr addr;
 
 	if (script_address(script, script_word(script, 2), &addr))
 		return -EINVAL;
 	host = sim_host_new(script->sim, script_word(script, 1), &addr);
-	host->config.insecure = !insecure || strcmp(insecure, "no");
+	host->credentials = secure && !strcmp(secure, "yes");
+	host->config.insecure = !host->credentials && (!insecure || strcmp(insecure, "no"));
+	if (lifetime)
+		host->lifetime_ns = script_duration(lifetime);
 	host->config.lookups_max =
 		script_number(script_option(script, "lookups_max"), host->config.lookups_max);
 	if (negative)
@@ -159,12 +166,15 @@ static int line_host(struct script *script)
 	return 0;
 }
 
-/* NET [loss=PERCENT] [double=PERCENT] [delay=DURATION[..DURATION]] [drop=N] */
+/* NET [loss=PERCENT] [double=PERCENT] [delay=DURATION[..DURATION]] [drop=N] [exchange=no|yes] */
 static int line_net(struct script *script)
 {
 	struct sim_net *net = &script->sim->net;
-	const char *delay = script_option(script, "delay");
+	const char *delay = script_option(script, "delay"),
+		   *exchange = script_option(script, "exchange");
 
+	if (exchange)
+		net->no_exchange = !strcmp(exchange, "no");
 	net->loss_percent = script_number(script_option(script, "loss"), net->loss_percent);
 	net->double_percent = script_number(script_option(script, "double"), net->double_percent);
 	net->drop_next = script_number(script_option(script, "drop"), net->drop_next);

@@ -166,6 +166,12 @@ static void on_check(struct sim_host *host, const struct varp_action *action)
 	host->checks = true;
 }
 
+static void on_gone(struct sim_host *host, const struct varp_action *action)
+{
+	(void)host;
+	(void)action;	/* counted by emit() */
+}
+
 static void on_notify(struct sim_host *host, const struct varp_action *action)
 {
 	unsigned int *notices = action->authoritative ? host->authoritative : host->notices;
@@ -189,6 +195,11 @@ static void on_send(struct sim_host *host, const struct varp_action *action)
 	memcpy(msg.type == VARP_MSG_REQUEST ? host->request : host->answer, action->data,
 	       VARP_MSG_LEN);
 	host->sent_to = action->raddr;
+	host->source = action->source;
+	if (msg.type == VARP_MSG_REQUEST && msg.session != host->session) {
+		host->former = host->session;
+		host->session = msg.session;
+	}
 	if (msg.type == VARP_MSG_REQUEST && host->sim->on_request)
 		host->sim->on_request(host, &msg);
 	if (!host->down)
@@ -206,6 +217,8 @@ static void emit(void *ctx, const struct varp_action *action)
 		[VARP_ACTION_FORGET] = on_forget,
 		[VARP_ACTION_REMOVE] = on_remove,
 		[VARP_ACTION_CHECK] = on_check,
+		[VARP_ACTION_SESSION] = sim_exchange,
+		[VARP_ACTION_SESSION_GONE] = on_gone,
 		[VARP_ACTION_NOTIFY] = on_notify,
 		[VARP_ACTION_LOG] = on_log,
 	};
@@ -350,8 +363,10 @@ struct sim_host *sim_host_new(struct sim *sim, const char *name, const struct va
 		.lookups_max = 8192,
 		.emit = emit,
 		.random = engine_random,
+		.credentials = sim_credentials,
 		.ctx = host,
 	};
+	host->lifetime_ns = 3600 * SIM_S;
 	host->wake.fire = wake;
 	HASH_ADD(hh, sim->hosts, addr, sizeof(host->addr), host);
 	return host;
@@ -425,6 +440,7 @@ void sim_free(struct sim *sim)
 		free_host(host);
 	}
 	while ((timer = varp_timers_pop(&sim->timers, UINT64_MAX)))
-		free((struct datagram *)timer);
+		free((struct sim_event *)timer);	/* first in what it belongs to */
+	sim_sessions_free(sim);
 	free(sim);
 }

@@ -21,6 +21,8 @@
 #define SIM_LOG_TEXT	512
 
 struct sim;
+struct sim_session;
+struct exchange;
 
 /* Something that will happen. */
 struct sim_event {
@@ -51,6 +53,8 @@ struct sim_host {
 	struct sim_entry *entries;
 	bool down;			/* receives and sends nothing */
 	bool checks;			/* some entry has check set */
+	bool credentials;		/* for any supernet */
+	uint64_t lifetime_ns;		/* of the sessions that it grants */
 	/* What happened to packets of applications. */
 	unsigned int delivered, unreachable, expired, refused;
 	unsigned int wrong; /* delivered to an address that the simulation says is wrong */
@@ -59,6 +63,8 @@ struct sim_host {
 	char log[SIM_LOG_TEXT];		/* the last line */
 	uint8_t request[VARP_MSG_LEN];	/* the last one sent */
 	struct varp_addr sent_to;	/* and where to */
+	struct varp_addr source;	/* and from where, zero: any */
+	uint64_t session, former;	/* of the last request, and of the last in another */
 	uint8_t answer[VARP_MSG_LEN];	/* the last answer sent */
 	UT_hash_handle hh;		/* by addr */
 };
@@ -67,6 +73,7 @@ struct sim_net {
 	unsigned int loss_percent, double_percent;
 	uint64_t delay_min_ns, delay_max_ns;
 	unsigned int drop_next; /* this many datagrams get lost, then the percentage counts again */
+	bool no_exchange;	/* every key exchange fails */
 };
 
 struct sim {
@@ -77,6 +84,8 @@ struct sim {
 	struct sim_event sweep;
 	bool sweeping;
 	struct sim_host *hosts;
+	struct exchange *exchanges;	/* of keys, under way */
+	struct sim_session *sessions;	/* all there ever were */
 	uint64_t datagrams, lost, doubled;
 	/* Is raddr a right place to deliver to? May be NULL. */
 	bool (*is_right)(struct sim *sim, const struct varp_key *key,
@@ -107,6 +116,17 @@ void sim_send(struct sim *sim, const struct varp_addr *from, uint16_t from_port,
 	      const struct varp_addr *to, const uint8_t *data, size_t len);
 void sim_deliver(struct sim_host *host, const struct varp_addr *from, uint16_t from_port,
 		 const uint8_t *data, size_t len);
+
+/* --- sim_keys.c --- */
+
+/* What varpd does at VARP_ACTION_SESSION. */
+void sim_exchange(struct sim_host *host, const struct varp_action *action);
+bool sim_credentials(void *ctx, const struct varp_snid *snid);
+const struct varp_session *sim_session_find(const struct sim *sim, uint64_t id);
+unsigned int sim_session_count(const struct sim *sim);
+void sim_sessions_free(struct sim *sim);
+/* As a server that was started again. */
+void sim_forget_sessions(struct sim_host *server);
 
 /* After every call into a host's engine: acts on CHECKs and sets the wake. */
 void sim_settle(struct sim_host *host);

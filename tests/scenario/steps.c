@@ -194,6 +194,31 @@ static int step_forget_counts(struct script *script, struct sim_host *host)
 	return 0;
 }
 
+/* As a server that was started again: its table is there, its sessions are not. */
+static int step_forget_sessions(struct script *script, struct sim_host *host)
+{
+	(void)script;
+	sim_forget_sessions(host);
+	return 0;
+}
+
+/* Its credentials have gone or changed. */
+static int step_session_clear(struct script *script, struct sim_host *host)
+{
+	struct varp_snid snid;
+
+	if (script_snid(script, 1, &snid))
+		return -EINVAL;
+	varp_engine_session_clear(host->engine, host->sim->now_ns, &snid);
+	return 0;
+}
+
+static int step_credentials(struct script *script, struct sim_host *host)
+{
+	host->credentials = !strcmp(script_word(script, 1), "yes");
+	return 0;
+}
+
 static int forge_type(struct script *script, struct varp_msg *msg)
 {
 	static const struct { const char *name; enum varp_msg_type type; } types[] = {
@@ -247,10 +272,31 @@ static void forge_damage(struct script *script, uint8_t *data, size_t *len)
 			script_number(strchr(octet, ':') ? strchr(octet, ':') + 1 : NULL, 0);
 }
 
+/* "session=N", "session=former", or that of a HOST's last request; without: of this host's own. */
+static uint64_t forge_session(struct script *script, const struct sim_host *host)
+{
+	const char *text = script_option(script, "session");
+	const struct sim_host *other = text ? script_host(script, text) : NULL;
+
+	if (text && !strcmp(text, "former"))
+		return host->former;
+	return other ? other->session : script_number(text, host->session);
+}
+
+/* With a right tag, where there is or was such a session; "key=other": by the key of the other
+ * direction. */
+static void forge_tag(struct script *script, const struct varp_msg *msg, uint8_t *data)
+{
+	const struct varp_session *session = sim_session_find(script->sim, msg->session);
+	bool answer = msg->type != VARP_MSG_REQUEST;
+
+	varp_auth_sign(session, script_option(script, "key") ? !answer : answer, data);
+}
+
 /*
  * A datagram made by hand, straight into the host: "forge TYPE SNID VADDR [from=HOST] [port=N]
- * [nonce=N] [session=N] [ttl=N] [raddr=...] [octet=...] [len=N]". By default it comes from whom the
- * host last asked, with the nonce of that request.
+ * [nonce=N] [session=N|former|HOST] [key=other] [ttl=N] [raddr=...] [octet=...] [len=N]". By
+ * default it comes from whom the host last asked, with the nonce and in the session of that request.
  */
 static int step_forge(struct script *script, struct sim_host *host)
 {
@@ -270,10 +316,11 @@ static int step_forge(struct script *script, struct sim_host *host)
 	msg.snid = key.snid;
 	msg.vaddr = key.vaddr;
 	msg.nonce = script_number(script_option(script, "nonce"), asked.nonce);
-	msg.session = script_number(script_option(script, "session"), 0);
+	msg.session = forge_session(script, host);
 	msg.ttl_s =
 		script_number(script_option(script, "ttl"), msg.type == VARP_MSG_REPLY ? 60 : 0);
 	varp_msg_encode(&msg, data);
+	forge_tag(script, &msg, data);
 	forge_damage(script, data, &len);
 	sim_deliver(host, &from, script_number(script_option(script, "port"), VARPDB_VARP_PORT),
 		    data, len);
@@ -304,6 +351,8 @@ static const struct step {
 	{ "up", step_up },			{ "evict", step_evict },
 	{ "forget_counts", step_forget_counts },{ "forge", step_forge },
 	{ "replay", step_replay },
+	{ "forget_sessions", step_forget_sessions },
+	{ "session_clear", step_session_clear },{ "credentials", step_credentials },
 };
 
 int script_step(struct script *script, struct sim_host *host)

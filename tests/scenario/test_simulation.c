@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A randomised simulation: a thousand hosts of several supernets over a network that loses,
- * doubles, delays and reorders, while the group manager moves nodes about. What must hold at any
- * time is asserted; what happened is printed.
+ * doubles, delays and reorders, while the group manager moves nodes about; insecure, and in
+ * sessions that are short and that servers forget. What must hold at any time is asserted; what
+ * happened is printed.
  *
  * VARP_SIM_SEED repeats a run, VARP_SIM_HOSTS makes it larger.
  */
@@ -24,7 +25,10 @@
 #define ROUNDS		60	/* of a second each */
 #define TTL_S		9
 #define WINDOW_NS	(VARPDB_TTL_INITIAL_LOOKUP * SIM_S)
-#define REQUESTS_MAX	5	/* per vaddr and window: at 0, 250, 750, 1750, 3750 ms */
+/* per vaddr, window and session: at 0, 250, 750, 1750, 3750 ms */
+#define REQUESTS_MAX	5
+#define LIFETIME_S	25	/* of a session */
+#define RESTARTS	25	/* rounds between two restarts of a server */
 
 /*
  * Where a node has been and until when: a cache may hold a former place for as long as its ttl, and
@@ -40,6 +44,7 @@ struct requests {
 	struct varp_addr host;
 	struct varp_key key;
 	uint64_t nonce;			/* of the lookup that is counted */
+	uint64_t session;
 	uint64_t first_ns;
 	unsigned int count;
 	UT_hash_handle hh;
@@ -48,6 +53,7 @@ struct requests {
 struct world {
 	struct place places[SUPERNETS][2 * NODES];
 	struct requests *requests;
+	bool secure;
 	unsigned int lookups, repetitions_too_many, windows_too_long;
 };
 
@@ -110,6 +116,10 @@ static void on_request(struct sim_host *host, const struct varp_msg *msg)
 		requests->count = 0;
 		world->lookups++;
 	}
+	if (requests->session != msg->session)
+		requests->count = 0;
+	requests->session = msg->session;
+	assert_true(!msg->session == !world->secure);
 	world->repetitions_too_many += ++requests->count > REQUESTS_MAX;
 	world->windows_too_long += host->sim->now_ns - requests->first_ns >= WINDOW_NS;
 }
@@ -133,17 +143,26 @@ static void move_node(struct sim *sim, struct sim_host *server, unsigned int sup
 	sim_settle(server);
 }
 
-static struct sim_host *make_hosts(struct sim *sim, struct sim_host *servers[SUPERNETS],
-				   unsigned int count)
+static struct sim_host *make_host(struct sim *sim, const struct varp_addr *addr, bool secure)
 {
-	struct sim_host *host = NULL;
+	struct sim_host *host = sim_host_new(sim, "host", addr);
+
+	host->config.insecure = !secure;
+	host->credentials = secure;
+	host->lifetime_ns = LIFETIME_S * SIM_S;
+	sim_host_start(host);
+	return host;
+}
+
+static void make_hosts(struct sim *sim, struct sim_host *servers[SUPERNETS], unsigned int count)
+{
+	const struct world *world = sim->ctx;
 	unsigned int i, supernet;
 
 	for (i = 0; i < count; i++) {
 		const struct varp_addr addr = v4(192, 0, i >> 8, i & 0xff);
+		struct sim_host *host = make_host(sim, &addr, world->secure);
 
-		host = sim_host_new(sim, "host", &addr);
-		sim_host_start(host);
 		if (i < SUPERNETS)
 			servers[i] = host;
 		for (supernet = 0; supernet < SUPERNETS; supernet++) {
@@ -159,8 +178,8 @@ static struct sim_host *make_hosts(struct sim *sim, struct sim_host *servers[SUP
 									&servers[supernet]->addr),
 						 0);
 		}
+		sim_settle(host);
 	}
-	return host;
 }
 
 /* Every lookup ends within its window, and no cache holds what is wrong. */
@@ -179,11 +198,32 @@ static void check_host(struct sim *sim, struct sim_host *host)
 	assert_int_equal(host->wrong, 0);
 }
 
-static void run_round(struct sim *sim, struct sim_host *servers[SUPERNETS])
+/* Nothing is asked any more. */
+static void check_rest(struct sim *sim, struct sim_host *host)
+{
+	const struct world *world = sim->ctx;
+	struct sim_entry *entry;
+
+	for (entry = host->entries; entry; entry = entry->hh.next) {
+		assert_int_not_equal(varp_engine_lookup_state(host->engine, &entry->key),
+				     VARP_LOOKUP_OPEN);
+		assert_int_not_equal(varp_engine_lookup_state(host->engine, &entry->key),
+				     VARP_LOOKUP_REFRESH);
+	}
+	if (!world->secure)
+		assert_true(varp_engine_next_ns(host->engine) == UINT64_MAX);
+	else	/* no more than this one and the one before for each supernet and host */
+		assert_true(varp_engine_session_count(host->engine) <=
+			    2 * HASH_COUNT(sim->hosts));
+}
+
+static void run_round(struct sim *sim, struct sim_host *servers[SUPERNETS], unsigned int round)
 {
 	struct sim_host *host;
 	unsigned int i;
 
+	if (round % RESTARTS == RESTARTS - 1)
+		sim_forget_sessions(servers[round / RESTARTS % SUPERNETS]);
 	for (i = 0; i < SUPERNETS; i++)
 		move_node(sim, servers[i], i, sim_random_below(sim, NODES));
 	for (host = sim->hosts; host; host = host->hh.next) {
@@ -215,7 +255,8 @@ static unsigned int from_env(const char *name, unsigned int otherwise)
 	return text ? strtoul(text, NULL, 0) : otherwise;
 }
 
-static void simulate(const struct sim_net *net, unsigned int *delivered, unsigned int *expired)
+static void simulate(const struct sim_net *net, bool secure, unsigned int *delivered,
+		     unsigned int *expired)
 {
 	struct sim *sim = sim_new(from_env("VARP_SIM_SEED", 20));
 	struct sim_host *servers[SUPERNETS] = { NULL };
@@ -224,6 +265,7 @@ static void simulate(const struct sim_net *net, unsigned int *delivered, unsigne
 	unsigned int i, node;
 
 	assert_non_null(world);
+	world->secure = secure;
 	sim->ctx = world;
 	sim->net = *net;
 	make_hosts(sim, servers, from_env("VARP_SIM_HOSTS", 1000));
@@ -233,18 +275,18 @@ static void simulate(const struct sim_net *net, unsigned int *delivered, unsigne
 		for (node = 0; node < NODES; node++)
 			move_node(sim, servers[i], i, node);
 	for (i = 0; i < ROUNDS; i++)
-		run_round(sim, servers);
+		run_round(sim, servers, i);
 	sim_run(sim, 3 * WINDOW_NS);	/* nobody sends any more: everything has to come to rest */
 	*delivered = *expired = 0;
 	for (host = sim->hosts; host; host = host->hh.next) {
 		check_host(sim, host);
-		assert_int_equal(varp_engine_next_ns(host->engine), UINT64_MAX);
+		check_rest(sim, host);
 		*delivered += host->delivered;
 		*expired += host->expired;
 	}
-	print_message("# %u lookups, %llu datagrams, %llu lost, %llu doubled, %u packets "
-		      "delivered, %u expired\n",
-		      world->lookups, (unsigned long long)sim->datagrams,
+	print_message("# %u sessions, %u lookups, %llu datagrams, %llu lost, %llu doubled, "
+		      "%u packets delivered, %u expired\n",
+		      sim_session_count(sim), world->lookups, (unsigned long long)sim->datagrams,
 		      (unsigned long long)sim->lost, (unsigned long long)sim->doubled, *delivered,
 		      *expired);
 	assert_int_equal(world->repetitions_too_many, 0);
@@ -262,7 +304,7 @@ static void test_simulation_bad_network_holds_its_invariants(void **state)
 	unsigned int delivered, expired;
 
 	(void)state;
-	simulate(&net, &delivered, &expired);
+	simulate(&net, false, &delivered, &expired);
 	/*
 	 * A lookup fails only if all five requests, or their answers, are lost or late:
 	 * (1 - 0.8^2)^5 is 0.6 %.
@@ -277,28 +319,54 @@ static void test_simulation_good_network_loses_nothing(void **state)
 	unsigned int delivered, expired;
 
 	(void)state;
-	simulate(&net, &delivered, &expired);
+	simulate(&net, false, &delivered, &expired);
 	assert_true(delivered > 0);
 	assert_int_equal(expired, 0);
+}
+
+/* Sessions begin, end, are renewed and get lost, and no lookup with them. */
+static void test_simulation_secure_good_network_loses_nothing(void **state)
+{
+	const struct sim_net net = { .delay_min_ns = SIM_MS / 10, .delay_max_ns = 2 * SIM_MS };
+	unsigned int delivered, expired;
+
+	(void)state;
+	simulate(&net, true, &delivered, &expired);
+	assert_true(delivered > 0);
+	assert_int_equal(expired, 0);
+}
+
+static void test_simulation_secure_bad_network_holds_its_invariants(void **state)
+{
+	const struct sim_net net = { .loss_percent = 20, .double_percent = 10,
+				     .delay_min_ns = SIM_MS, .delay_max_ns = 800 * SIM_MS };
+	unsigned int delivered, expired;
+
+	(void)state;
+	simulate(&net, true, &delivered, &expired);
+	assert_true(delivered > 0);
+	assert_true(expired * 50 < delivered);
 }
 
 /*
  * Every datagram is noise, or a good message with some octets changed: nothing is learnt, nothing
  * stays behind.
  */
-static void test_simulation_noise_changes_nothing(void **state)
+static void make_noise(bool secure)
 {
 	struct sim *sim = sim_new(7);
 	const struct varp_addr addr = v4(192, 0, 2, 1), from = v4(192, 0, 2, 9);
-	struct sim_host *host = sim_host_new(sim, "host", &addr);
+	struct sim_host *host = make_host(sim, &addr, secure);
 	const struct varp_key key = node_key(1, 1);
 	uint8_t data[2 * VARP_MSG_LEN];
 	uint64_t drops = 0;
 	unsigned int i, j;
 
-	(void)state;
-	sim_host_start(host);
+	make_host(sim, &from, secure);
 	assert_int_equal(varp_engine_client_set(host->engine, sim->now_ns, &key.snid, &from), 0);
+	sim_settle(host);
+	sim_run(sim, SIM_S);
+	assert_true(!varp_engine_session_get(host->engine, sim->now_ns, &key.snid) == !secure);
 	sim_packet(host, &key);
 	for (i = 0; i < 200000; i++) {
 		size_t len = i % 2 ? VARP_MSG_LEN : sim_random_below(sim, sizeof(data));
@@ -321,7 +389,23 @@ static void test_simulation_noise_changes_nothing(void **state)
 	assert_int_equal(varp_engine_lookup_state(host->engine, &key), VARP_LOOKUP_OPEN);
 	assert_null(sim_cached(host, &key));
 	assert_int_equal(host->delivered, 0);
+	if (secure) {
+		assert_int_equal(varp_engine_stats(host->engine)->requests_received, 0);
+		assert_true(varp_engine_stats(host->engine)->drops[VARP_DROP_VARP_TAG] > 0);
+	}
 	sim_free(sim);
+}
+
+static void test_simulation_noise_changes_nothing(void **state)
+{
+	(void)state;
+	make_noise(false);
+}
+
+static void test_simulation_secure_noise_changes_nothing(void **state)
+{
+	(void)state;
+	make_noise(true);
 }
 
 int main(void)
@@ -330,6 +414,9 @@ int main(void)
 		cmocka_unit_test(test_simulation_good_network_loses_nothing),
 		cmocka_unit_test(test_simulation_bad_network_holds_its_invariants),
 		cmocka_unit_test(test_simulation_noise_changes_nothing),
+		cmocka_unit_test(test_simulation_secure_good_network_loses_nothing),
+		cmocka_unit_test(test_simulation_secure_bad_network_holds_its_invariants),
+		cmocka_unit_test(test_simulation_secure_noise_changes_nothing),
 	};
 
 	return cmocka_run_group_tests_name("simulation", tests, NULL, NULL);

@@ -26,6 +26,12 @@ static void record(void *ctx, const struct varp_action *action)
 		snprintf(r->text, sizeof(r->text), "%s", action->text);
 }
 
+static bool has_credentials(void *ctx, const struct varp_snid *snid)
+{
+	(void)snid;
+	return ((struct rec_engine *)ctx)->credentials;
+}
+
 static uint64_t next_random(void *ctx)
 {
 	return ++((struct rec_engine *)ctx)->random;
@@ -42,6 +48,7 @@ struct varp_engine_config rec_config(struct rec_engine *f)
 		.lookups_max = 8,
 		.emit = record,
 		.random = next_random,
+		.credentials = has_credentials,
 		.ctx = f,
 	};
 }
@@ -51,6 +58,32 @@ void rec_replace(struct rec_engine *f, const struct varp_engine_config *config)
 	varp_engine_free(f->engine);
 	f->engine = varp_engine_new(config);
 	assert_non_null(f->engine);
+}
+
+void rec_secure(struct rec_engine *f)
+{
+	struct varp_engine_config config = rec_config(f);
+
+	config.insecure = false;
+	f->credentials = true;
+	rec_replace(f, &config);
+}
+
+struct varp_session rec_session(unsigned int supernet, uint64_t id)
+{
+	struct varp_session session = {
+		.id = id,
+		.snid = { .b = { [9] = supernet } },
+		.client = rec_addr("192.0.2.10"),
+		.server = rec_addr("192.0.2.1"),
+		.ends_ns = NOW + 3600 * S,
+	};
+
+	memset(session.key_request, 0x11, sizeof(session.key_request));
+	memset(session.key_answer, 0x22, sizeof(session.key_answer));
+	memcpy(session.key_request, &id, sizeof(id));
+	memcpy(session.key_answer, &id, sizeof(id));
+	return session;
 }
 
 int rec_setup(void **state)
@@ -123,14 +156,21 @@ struct rec_action *rec_only(struct rec_engine *f, enum varp_action_type type)
 	return &f->recorded[i];
 }
 
-void rec_receive(struct rec_engine *f, uint64_t now_ns, const char *from, uint16_t port,
-		 const struct varp_msg *msg)
+void rec_receive_in(struct rec_engine *f, uint64_t now_ns, const char *from, uint16_t port,
+		    const struct varp_msg *msg, const struct varp_session *session)
 {
 	const struct varp_addr a = rec_addr(from);
 	uint8_t data[VARP_MSG_LEN];
 
 	varp_msg_encode(msg, data);
+	varp_auth_sign(session, msg->type != VARP_MSG_REQUEST, data);
 	varp_engine_receive(f->engine, now_ns, &a, port, data, sizeof(data));
+}
+
+void rec_receive(struct rec_engine *f, uint64_t now_ns, const char *from, uint16_t port,
+		 const struct varp_msg *msg)
+{
+	rec_receive_in(f, now_ns, from, port, msg, NULL);
 }
 
 void rec_answer(struct rec_engine *f, uint64_t now_ns, const struct varp_msg *request,

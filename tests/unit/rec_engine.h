@@ -37,6 +37,7 @@ struct rec_engine {
 	size_t count;
 	bool quiet;			/* record nothing */
 	uint64_t random;		/* the last; the first nonce is 101 */
+	bool credentials;		/* of a secure engine, for any supernet */
 };
 
 /* Insecure, with a window of 5 s, 8 lookups for each supernet and the usual times. */
@@ -45,6 +46,14 @@ int rec_setup(void **state);
 int rec_teardown(void **state);
 /* Puts another engine in its place. */
 void rec_replace(struct rec_engine *f, const struct varp_engine_config *config);
+
+/* Puts an engine in secure mode in its place, with credentials. */
+void rec_secure(struct rec_engine *f);
+/*
+ * A session of 192.0.2.10 with server 192.0.2.1 that ends at NOW + an hour; its keys follow from
+ * id.
+ */
+struct varp_session rec_session(unsigned int supernet, uint64_t id);
 
 #define REC_TEST(name)	cmocka_unit_test_setup_teardown(name, rec_setup, rec_teardown)
 
@@ -60,6 +69,9 @@ size_t rec_actions(const struct rec_engine *f, enum varp_action_type type);	/* h
 /* Server 192.0.2.1 answers this request; a REPLY says 192.0.2.20. */
 void rec_answer(struct rec_engine *f, uint64_t now_ns, const struct varp_msg *request,
 		enum varp_msg_type type, uint32_t ttl_s);
+/* A message arrives, tagged in this session (NULL: none). */
+void rec_receive_in(struct rec_engine *f, uint64_t now_ns, const char *from, uint16_t port,
+		    const struct varp_msg *msg, const struct varp_session *session);
 /* A message arrives. */
 void rec_receive(struct rec_engine *f, uint64_t now_ns, const char *from, uint16_t port,
 		 const struct varp_msg *msg);

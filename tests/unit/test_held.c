@@ -202,6 +202,41 @@ static void test_held_drop_device_takes_only_its_packets(void **state)
 	held_free(held);
 }
 
+static int add_type(struct held *held, struct varp_key k, uint32_t type)
+{
+	struct record record = { .event = { .key = k, .type = type, .ifindex = 5,
+					    .frame_len = FRAME_LEN } };
+
+	return held_add(held, &record.event, 1000);
+}
+
+static void test_held_single_is_one_packet_of_a_lookup_known_to_be_open(void **state)
+{
+	struct held *held = make(8, 100, 100);
+	struct varp_key k = key(1, 1), other = key(1, 2);
+
+	(void)state;
+	held_removed(held, &k);		/* nothing waits: nothing to note */
+	assert_false(held_single(held, &k));
+	assert_int_equal(add_type(held, k, VARP_EVENT_MISS), 0);
+	assert_int_equal(add_type(held, other, VARP_EVENT_HOLD), 0);
+	assert_true(held_single(held, &k));
+	assert_false(held_single(held, &other));
+	held_removed(held, &k);
+	assert_false(held_single(held, &k));
+	held_packets_free(held_take(held, &k));
+	assert_int_equal(add_type(held, k, VARP_EVENT_MISS), 0);
+	assert_true(held_single(held, &k));
+	assert_int_equal(add_type(held, k, VARP_EVENT_HOLD), 0);
+	assert_false(held_single(held, &k));
+	held_packets_free(held_take(held, &k));
+	assert_false(held_single(held, &k));
+	/* A later one does not inherit the note. */
+	assert_int_equal(add_type(held, k, VARP_EVENT_HOLD), 0);
+	assert_false(held_single(held, &k));
+	held_free(held);
+}
+
 static void test_held_many_destinations_leave_nothing_charged(void **state)
 {
 	struct held *held = make(8, 100000, 100000);
@@ -235,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_held_oldest_goes_by_first_packet),
 		cmocka_unit_test(test_held_drop_before_leaves_younger_ones_waiting_anew),
 		cmocka_unit_test(test_held_drop_device_takes_only_its_packets),
+		cmocka_unit_test(test_held_single_is_one_packet_of_a_lookup_known_to_be_open),
 		cmocka_unit_test(test_held_many_destinations_leave_nothing_charged),
 	};
 

@@ -202,6 +202,71 @@ static void test_store_clear_empties_all(void **state)
 	store_close(store);
 }
 
+/* Commands of one transaction act in the order they came, however they are written. */
+static void test_store_changes_of_a_transaction_keep_their_order(void **state)
+{
+	struct varp_table_entry first = mapping("0x1", "10.0.0.1", "192.0.2.1", 1);
+	struct store *store = open_ok();
+	struct varp_table *table;
+
+	(void)state;
+	assert_int_equal(store_begin(store, NULL), 0);
+	add(store, "0x2", "10.0.0.9", "192.0.2.1", 1);
+	assert_int_equal(store_clear(store, NULL), 0);
+	add(store, "0x1", "10.0.0.1", "192.0.2.1", 1);
+	assert_int_equal(store_remove(store, &first.key, NULL), 0);
+	assert_int_equal(store_remove(store, &first.key, NULL), -ENOENT);
+	add(store, "0x3", "10.0.0.3", "192.0.2.3", 3);
+	add(store, "0x1", "10.0.0.1", "192.0.2.2", 2);
+	add(store, "0x1", "10.0.0.0", "192.0.2.2", 4);
+	add(store, "0x1", "10.0.0.1", "192.0.2.3", 3);
+	assert_int_equal(store_commit(store, NULL), 0);
+	assert_int_equal(store_begin(store, NULL), 0);
+	add(store, "0x4", "10.0.0.4", "192.0.2.4", 4);
+	store_rollback(store);
+	assert_int_equal(store_begin(store, NULL), 0);
+	assert_int_equal(store_commit(store, NULL), 0);
+
+	table = load(store);
+	assert_int_equal(varp_table_count(table, NULL), 3);
+	assert_string_equal(found(table, "0x1", "10.0.0.1"), "192.0.2.3 3");
+	assert_string_equal(found(table, "0x1", "10.0.0.0"), "192.0.2.2 4");
+	assert_string_equal(found(table, "0x3", "10.0.0.3"), "192.0.2.3 3");
+	varp_table_free(table);
+	store_close(store);
+}
+
+/* More than is gathered, backwards, some of them twice. */
+static void test_store_large_transaction_is_all_there(void **state)
+{
+	enum { COUNT = 40000 };
+	struct store *store = open_ok();
+	struct varp_table *table;
+	char vaddr[32];
+
+	(void)state;
+	assert_int_equal(store_begin(store, NULL), 0);
+	for (int i = COUNT; i > 0; i--) {
+		snprintf(vaddr, sizeof(vaddr), "10.1.%d.%d", i >> 8, i & 255);
+		add(store, i % 7 ? "0x1" : "0x2", vaddr, "192.0.2.1", 1);
+		if (i % 3 == 0)
+			add(store, i % 7 ? "0x1" : "0x2", vaddr, "192.0.2.2", 2);
+	}
+	assert_int_equal(store_commit(store, NULL), 0);
+	store_close(store);
+
+	store = open_ok();
+	table = load(store);
+	assert_int_equal(varp_table_count(table, NULL), COUNT);
+	for (int i = 1; i <= COUNT; i++) {
+		snprintf(vaddr, sizeof(vaddr), "10.1.%d.%d", i >> 8, i & 255);
+		assert_string_equal(found(table, i % 7 ? "0x1" : "0x2", vaddr),
+				    i % 3 ? "192.0.2.1 1" : "192.0.2.2 2");
+	}
+	varp_table_free(table);
+	store_close(store);
+}
+
 static void test_store_killed_after_commit_has_everything(void **state)
 {
 	struct varp_table *table;
@@ -379,6 +444,20 @@ static void spoil_page(void)
 	overwrite(3 * 4096, noise, sizeof(noise));
 }
 
+/* Each page by itself is whole. */
+static void spoil_swapped(void)
+{
+	char one[4096], two[4096];
+	int fd = open(db, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, one, sizeof(one), 5 * 4096), sizeof(one));
+	assert_int_equal(pread(fd, two, sizeof(two), 6 * 4096), sizeof(two));
+	close(fd);
+	overwrite(5 * 4096, two, sizeof(two));
+	overwrite(6 * 4096, one, sizeof(one));
+}
+
 static void spoil_emptied(void)
 {
 	int fd = open(wal, O_WRONLY | O_CREAT, 0600);
@@ -447,6 +526,7 @@ static const struct {
 	{ "garbage", spoil_garbage, -EUCLEAN, "damaged" },
 	{ "truncated", spoil_truncated, -EUCLEAN, "damaged" },
 	{ "overwritten page", spoil_page, -EUCLEAN, "damaged" },
+	{ "two pages swapped", spoil_swapped, -EUCLEAN, "restore it from a backup" },
 	{ "emptied with a log beside", spoil_emptied, -EUCLEAN, "damaged" },
 	{ "newer schema", spoil_newer, -EPROTO, "newer varpd" },
 	{ "unknown schema", spoil_older, -EUCLEAN, "unknown schema" },
@@ -530,6 +610,8 @@ int main(void)
 		TEST(test_store_load_replaces_what_the_table_has),
 		TEST(test_store_rolled_back_and_unfinished_changes_are_gone),
 		TEST(test_store_clear_empties_all),
+		TEST(test_store_changes_of_a_transaction_keep_their_order),
+		TEST(test_store_large_transaction_is_all_there),
 		TEST(test_store_killed_after_commit_has_everything),
 		TEST(test_store_next_lists_in_order_and_by_supernet),
 		TEST(test_store_directory_in_use_is_refused),

@@ -206,6 +206,103 @@ static void test_table_many_are_all_found_and_cleared(void **state)
 	assert_int_equal(varp_table_count(*state, &seven), 1);
 }
 
+static void test_table_appended_in_order_are_all_found(void **state)
+{
+	const struct varp_snid empty = snid(9);
+	unsigned int i;
+
+	assert_int_equal(varp_table_server_set(*state, &empty, 60), 0);
+	for (i = 0; i < 3000; i++) {
+		const struct varp_table_entry e = entry(i / 1000 + 1, i % 1000 + 1, i);
+
+		assert_int_equal(varp_table_append(*state, &e), 0);
+	}
+	assert_int_equal(varp_table_append_end(*state), 0);
+	assert_int_equal(varp_table_count(*state, NULL), 3000);
+	for (i = 0; i < 3000; i++) {
+		const struct varp_table_entry e = entry(i / 1000 + 1, i % 1000 + 1, i);
+		const struct varp_table_entry *found = varp_table_find(*state, &e.key);
+
+		assert_true(found && varp_addr_equal(&found->raddr, &e.raddr));
+	}
+	add(*state, 2, 500, 7);		/* is there already */
+	add(*state, 2, 5000, 7);
+	assert_int_equal(varp_table_count(*state, NULL), 3001);
+	assert_true(varp_table_serves(*state, &empty, NULL));
+}
+
+static void test_table_append_end_of_nothing_does_nothing(void **state)
+{
+	assert_int_equal(varp_table_append_end(*state), 0);
+	assert_int_equal(varp_table_count(*state, NULL), 0);
+}
+
+/* What follows what: a row that is not behind the one before is refused. */
+static void test_table_append_out_of_order_is_refused(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned int supernet, vaddr;
+		int result;
+	} rows[] = {
+		{ "same vaddr", 2, 5, -EINVAL },
+		{ "lower vaddr", 2, 4, -EINVAL },
+		{ "lower supernet", 1, 9, -EINVAL },
+		{ "higher vaddr", 2, 6, 0 },
+		{ "higher supernet", 3, 1, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct varp_table_entry first = entry(2, 5, 1);
+		const struct varp_table_entry next = entry(rows[i].supernet, rows[i].vaddr, 1);
+		int result;
+
+		assert_int_equal(varp_table_append(*state, &first), 0);
+		result = varp_table_append(*state, &next);
+		if (result != rows[i].result)
+			fail_msg("%s: %d", rows[i].name, result);
+		varp_table_clear(*state);
+	}
+}
+
+static bool sum_vaddrs(const struct varp_table_entry *e, void *ctx)
+{
+	*(unsigned int *)ctx += e->key.vaddr.b[15];
+	return true;
+}
+
+static void test_table_each_after_removals_visits_what_is_left(void **state)
+{
+	unsigned int i, sum = 0;
+
+	for (i = 1; i <= 20; i++)
+		add(*state, i % 2, i, 1);
+	for (i = 1; i <= 20; i += 3) {
+		const struct varp_table_entry e = entry(i % 2, i, 1);
+
+		assert_int_equal(varp_table_remove(*state, &e.key), 0);
+	}
+	varp_table_each(*state, NULL, sum_vaddrs, &sum);
+	assert_int_equal(sum, 210 - (1 + 4 + 7 + 10 + 13 + 16 + 19));
+}
+
+/* Where something was added last is remembered, and must be forgotten when it goes. */
+static void test_table_supernet_that_went_comes_back_empty(void **state)
+{
+	const struct varp_snid one = snid(1);
+	const struct varp_table_entry e = entry(1, 1, 1);
+
+	for (int round = 0; round < 3; round++) {
+		add(*state, 1, 1, 1);
+		assert_int_equal(varp_table_remove(*state, &e.key), 0);
+		assert_null(varp_table_find(*state, &e.key));
+		assert_int_equal(varp_table_server_set(*state, &one, 5), 0);
+		assert_int_equal(varp_table_count(*state, &one), 0);
+		assert_int_equal(varp_table_server_clear(*state, &one), 0);
+		assert_false(varp_table_serves(*state, &one, NULL));
+	}
+}
+
 static void test_table_free_null_does_nothing(void **state)
 {
 	(void)state;
@@ -227,6 +324,16 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_table_many_are_all_found_and_cleared, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_table_appended_in_order_are_all_found, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_table_append_end_of_nothing_does_nothing,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_table_append_out_of_order_is_refused, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_table_each_after_removals_visits_what_is_left,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_table_supernet_that_went_comes_back_empty,
+						setup, teardown),
 		cmocka_unit_test(test_table_free_null_does_nothing),
 	};
 

@@ -86,10 +86,10 @@ static void test_join_keywords_any_order(void **state)
 		  "192.0.2.9",
 		  "{\"ok\":true,\"result\":{\"dev\":\"web\",\"netns\":\"blue\",\"underlay\":"
 		  "\"eth0\","
-		  "\"raddr4\":\"192.0.2.1\",\"raddr6\":null,\"mtu\":1444}}\n",
+		  "\"raddr4\":\"192.0.2.1\",\"raddr6\":null,\"mtu\":1436}}\n",
 		  0,
 		  "web in namespace blue: 10.1.0.1/24 in supernet " SN "\n"
-		  "  reached at 192.0.2.1 through eth0, mtu 1444\n",
+		  "  reached at 192.0.2.1 through eth0, mtu 1436\n",
 		  NULL,
 		  "{\"snid\":\"" SN "\",\"vaddr\":\"10.1.0.1\",\"plen\":24,\"netns\":\"blue\","
 				    "\"dev\":\"web\","
@@ -264,11 +264,11 @@ static void test_status_fits_and_names_what_is_wrong(void **state)
 			    "\"nodes\":[{\"snid\":\"" SN "\",\"chid\":\"0x000000000000\",\"vaddr\":"
 							 "\"10.1.0.1\",\"prefix_len\":24,"
 			    "\"dev\":\"sn0\",\"netns\":null,\"underlay\":\"eth0\",\"raddr4\":\"192."
-			    "0.2.1\",\"mtu\":1444},"
+			    "0.2.1\",\"mtu\":1436},"
 			    "{\"snid\":\"" SN "\",\"chid\":\"0x000000000007\",\"prefix_len\":64,"
 			    "\"vaddr\":\"fd00:1111:2222:3333:4444:5555:6666:7777\",\"dev\":\"sn1\","
 			    "\"netns\":\"blue\","
-			    "\"underlay\":\"eth0\",\"raddr4\":\"192.0.2.1\",\"mtu\":1444}],"
+			    "\"underlay\":\"eth0\",\"raddr4\":\"192.0.2.1\",\"mtu\":1436}],"
 			    "\"clients\":[{\"snid\":\"" SN "\",\"server\":\"192.0.2.9\"}],"
 			    "\"servers\":[{\"snid\":\"0x0000000000000000002b\",\"ttl_s\":900,"
 			    "\"mappings\":1}],"
@@ -297,9 +297,9 @@ static void test_status_fits_and_names_what_is_wrong(void **state)
 		"Traffic    hits 1,234, misses 5, pending 7, drops 3  (varpctl stats)\n"
 		"Supernets\n"
 		"  " SN "  server 192.0.2.9\n"
-		"    10.1.0.1/24         sn0               eth0 192.0.2.1  mtu 1444\n"
+		"    10.1.0.1/24         sn0               eth0 192.0.2.1  mtu 1436\n"
 		"    fd00:1111:2222:3333:4444:5555:6666:7777/64  sn1 in blue\n"
-		"        eth0 192.0.2.1  mtu 1444  channel 0x000000000007\n"
+		"        eth0 192.0.2.1  mtu 1436  channel 0x000000000007\n"
 		"  0x0000000000000000002b  served here, 1 mapping, ttl 15m\n");
 	for (char *save = NULL, *line = strtok_r(run.out, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))

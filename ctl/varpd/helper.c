@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * See helper.h. One request and one answer at a time over a pair of sockets; descriptors travel as
+ * SCM_RIGHTS. helper_ops.c carries requests out; this file is what both processes know of each
+ * other.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helper.h"
+#include "helper_internal.h"
+#include "log.h"
+#include "privileges.h"
+
+static int channel = -1;
+static pid_t child;
+
+/* --- Messages, either way --- */
+
+union control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+/* fd -1: none goes along. 0 or -errno */
+static int send_message(int sock, const void *data, size_t len, int fd)
+{
+	union control control = { .room = "" };
+	struct iovec iov = { (void *)data, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		control.header = (struct cmsghdr){
+			.cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+		};
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	return sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -EPIPE;
+}
+
+/* *fd: -1 or a descriptor that came along. 0, or -errno without one. */
+static int receive_message(int sock, void *data, size_t len, int *fd)
+{
+	union control control;
+	struct iovec iov = { data, len };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header;
+	ssize_t n;
+
+	*fd = -1;
+	do {
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	header = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
+	if (n == (ssize_t)len && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		return 0;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return -EPIPE;
+}
+
+/* --- The helper's side --- */
+
+static void serve(int sock, const struct helper_setup *setup)
+{
+	struct helper_request request;
+	struct helper_answer answer;
+	int given, made;
+
+	while (!receive_message(sock, &request, sizeof(request), &given)) {
+		request.path[sizeof(request.path) - 1] = '\0';
+		made = helper_carry_out(setup, &request, given);
+		answer = (struct helper_answer){ .result = made < 0 ? made : 0 };
+		if (!helper_makes_descriptor(&request))
+			made = -1;
+		if (send_message(sock, &answer, sizeof(answer), made))
+			break;
+		if (made >= 0)
+			close(made);
+		if (given >= 0)
+			close(given);
+	}
+}
+
+/* Signals for the group of processes are for the daemon, after whose end there is nothing to do. */
+static void run(int sock, const struct helper_setup *setup)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
+	struct varpd_error error;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	prctl(PR_SET_NAME, "varpd-helper");
+	if (privileges_limit_helper(&error)) {
+		varpd_log(VARPD_LOG_ERROR, "helper: %s", error.text);
+		_exit(1);
+	}
+	serve(sock, setup);
+	_exit(0);
+}
+
+static int connect_to_service(const char *instance)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s/%s.sock", HELPER_SOCKET_DIR, instance);
+	if (fd < 0)
+		return -errno;
+	if (!connect(fd, (struct sockaddr *)&name, sizeof(name)))
+		return fd;
+	close(fd);
+	return -errno;
+}
+
+/* systemd's: sd_listen_fds(3) */
+#define LISTEN_FD	3
+
+int helper_serve(const char *instance, const char *config_file, const char *credentials,
+		 struct varpd_error *error)
+{
+	const struct helper_setup setup = { instance, config_file, credentials };
+	const char *count = getenv("LISTEN_FDS");
+	int err, sock;
+
+	if (!count || strcmp(count, "1"))
+		return varpd_fail(error, -EINVAL,
+				  "the helper is started by systemd with its socket: enable "
+				  "varpd-helper@%s.socket", instance);
+	err = privileges_limit_helper(error);
+	while (!err) {
+		sock = accept4(LISTEN_FD, NULL, NULL, SOCK_CLOEXEC);
+		if (sock < 0 && errno != EINTR && errno != ECONNABORTED)
+			err = varpd_fail(error, -errno, "cannot accept varpd's connection: %s",
+					 strerror(errno));
+		if (sock < 0)
+			continue;
+		serve(sock, &setup);
+		close(sock);
+	}
+	return err;
+}
+
+int helper_start(const char *instance, const char *config_file, const char *credentials,
+		 struct varpd_error *error)
+{
+	const struct helper_setup setup = { instance, config_file, credentials };
+	int pair[2];
+
+	/* Forked from this, it could do no more than varpd. */
+	if (geteuid()) {
+		channel = connect_to_service(instance);
+		if (channel >= 0)
+			return 0;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return varpd_fail(error, -errno, "cannot make a pair of sockets: %s",
+				  strerror(errno));
+	child = fork();
+	if (child < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return varpd_fail(error, -errno, "cannot start the helper process: %s",
+				  strerror(errno));
+	}
+	if (!child) {
+		close(pair[0]);
+		run(pair[1], &setup);
+	}
+	close(pair[1]);
+	channel = pair[0];
+	return 0;
+}
+
+void helper_stop(void)
+{
+	if (channel < 0)
+		return;
+	close(channel);
+	channel = -1;
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
+/* --- The daemon's side --- */
+
+bool helper_runs(void)
+{
+	return channel >= 0;
+}
+
+/* What the request returned; a descriptor if it makes one. */
+static int ask(enum helper_what what, uint32_t arg, const char *path, int given)
+{
+	struct helper_request request = { .what = what, .arg = arg };
+	struct helper_answer answer;
+	int made, err;
+
+	if (strlen(path) >= sizeof(request.path))
+		return -ENAMETOOLONG;
+	strcpy(request.path, path);
+	err = send_message(channel, &request, sizeof(request), given);
+	if (!err)
+		err = receive_message(channel, &answer, sizeof(answer), &made);
+	if (err) {
+		varpd_log(VARPD_LOG_ERROR,
+			  "the helper process has gone: other network namespaces cannot be "
+			  "reached; restart varpd, which ends nothing that is forwarded");
+		return -EPIPE;
+	}
+	if (answer.result || !helper_makes_descriptor(&request))
+		return answer.result;
+	return made >= 0 ? made : -EPIPE;
+}
+
+int helper_open_netns(const char *path)
+{
+	return ask(HELPER_NETNS, 0, path, -1);
+}
+
+int helper_open_socket(int netns_fd, enum helper_socket kind)
+{
+	return ask(HELPER_SOCKET, kind, "", netns_fd);
+}
+
+int helper_open_file(const char *path)
+{
+	return ask(HELPER_FILE, 0, path, -1);
+}
+
+int helper_remove_run_dir(void)
+{
+	return ask(HELPER_REMOVE_RUN_DIR, 0, "", -1);
+}
+
+int helper_remove_pins(void)
+{
+	return ask(HELPER_REMOVE_PINS, 0, "", -1);
+}

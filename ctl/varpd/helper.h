@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The few things that varpd needs privileges for after it has given them away, done by a process of
+ * its own that was forked before. Its requests are a closed list and each is checked there, as one
+ * that may come from a varpd that somebody has taken over. Called by netlink.c, config_file.c and
+ * whoever removes what varpd leaves in directories of root.
+ */
+#ifndef VARPD_HELPER_H
+#define VARPD_HELPER_H
+
+#include <stdbool.h>
+
+#include "error.h"
+
+#define HELPER_SOCKET_DIR	"/run/varp-helper"
+
+/* Sockets that can be asked for, in any network namespace. */
+enum helper_socket {
+	HELPER_SOCKET_ROUTE,	/* rtnetlink */
+	HELPER_SOCKET_DEVICE,	/* for ioctls on devices */
+	HELPER_SOCKETS,
+};
+
+/* Forks it. It ends when the caller ends. */
+int helper_start(const char *instance, const char *config_file, const char *credentials,
+		 struct varpd_error *error);
+void helper_stop(void);
+bool helper_runs(void);
+/*
+ * The helper as a service of its own, for a varpd that is not started by root: systemd hands over
+ * the socket, HELPER_SOCKET_DIR/INSTANCE.sock, where varpd finds it. Returns only on errors.
+ */
+int helper_serve(const char *instance, const char *config_file, const char *credentials,
+		 struct varpd_error *error);
+
+/* Each returns a descriptor, or -errno. */
+
+/* A network namespace by its path; -EINVAL: what is there is none. */
+int helper_open_netns(const char *path);
+int helper_open_socket(int netns_fd, enum helper_socket kind);
+/* The configuration file, or one in the directory of credentials, for reading. -EPERM: neither */
+int helper_open_file(const char *path);
+
+/* What is empty of the instance below /run/varp; and its pins. 0 or -errno */
+int helper_remove_run_dir(void);
+int helper_remove_pins(void);
+
+#endif

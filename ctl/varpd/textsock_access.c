@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Who may use the text sockets: their unix siblings, who is let in, what each command may concern,
+ * and the audit lines. Called by textsock.c and textsock_batch.c; rights are access.c's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "control.h"
+#include "textsock_internal.h"
+
+static const char *socket_name(const struct textsock_side *side)
+{
+	return side->source == VARP_COMMAND_FROM_MANAGER ? "grp-mgr" : "grp-clt";
+}
+
+/* --- Listening --- */
+
+static bool is_loopback(const struct config_endpoint *endpoint)
+{
+	const struct sockaddr_in6 *in6 = (const void *)&endpoint->addr;
+	const struct sockaddr_in *in = (const void *)&endpoint->addr;
+
+	if (endpoint->addr.ss_family == AF_INET)
+		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+int text_access_check_endpoint(const struct textsock_side *side,
+			       const struct config_endpoint *endpoint, struct varpd_error *error)
+{
+	char text[80];
+
+	if (!endpoint->len || is_loopback(endpoint) || side->textsock->varpd->config.insecure)
+		return 0;
+	return varpd_fail(error, -EACCES,
+			  "%s-listen %s is not a loopback address: whoever reaches it could command "
+			  "varpd; use 127.0.0.1 and a tunnel, or --insecure where the network is "
+			  "trusted", socket_name(side),
+			  config_endpoint_format(endpoint, text, sizeof(text)));
+}
+
+/* The group of varpd's user, or everybody: who he is, is asked of the kernel for each connection. */
+void text_access_set_mode(const struct textsock_side *side)
+{
+	const struct access *access = side->textsock->varpd->access;
+	gid_t group = access_group(access);
+
+	if (!side->local)
+		return;
+	if (group != (gid_t)-1 && !geteuid() && chown(side->path, -1, group))
+		varpd_log(VARPD_LOG_DEBUG, "cannot give %s to group %u", side->path,
+			  (unsigned int)group);
+	if (chmod(side->path, access_is_delegated(access, side->source) ? 0666 : 0660))
+		varpd_log(VARPD_LOG_WARNING, "cannot set the mode of %s: %s", side->path,
+			  strerror(errno));
+}
+
+static int bind_local(struct textsock_side *side, struct sockaddr_un *name)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
+	mode_t mask;
+
+	if (fd < 0)
+		return -errno;
+	unlink(side->path);	/* of a varpd that was killed: the instance's lock is ours */
+	mask = umask(0117);
+	err = bind(fd, (struct sockaddr *)name, sizeof(*name)) ? -errno : 0;
+	umask(mask);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int text_access_listen(struct textsock_side *side, evconnlistener_cb on_accept,
+		       struct varpd_error *error)
+{
+	const struct varpd *varpd = side->textsock->varpd;
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd, len;
+
+	len = snprintf(side->path, sizeof(side->path), "%s/%s/%s.sock", CONTROL_RUN_DIR,
+		       varpd->config.instance, socket_name(side));
+	if (len >= (int)sizeof(name.sun_path))
+		return varpd_fail(error, -ENAMETOOLONG, "path %s is too long", side->path);
+	strcpy(name.sun_path, side->path);
+	fd = bind_local(side, &name);
+	if (fd < 0)
+		return varpd_fail(error, fd, "cannot make %s: %s", side->path, strerror(-fd));
+	side->local = evconnlistener_new(varpd->base, on_accept, side,
+					 LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 1024, fd);
+	if (!side->local) {
+		close(fd);
+		return varpd_fail(error, -ENOMEM, "cannot listen on %s", side->path);
+	}
+	text_access_set_mode(side);
+	return 0;
+}
+
+void text_access_close(struct textsock_side *side)
+{
+	if (!side->local)
+		return;
+	evconnlistener_free(side->local);
+	unlink(side->path);
+}
+
+/* --- Letting in --- */
+
+bool text_access_admit(struct text_conn *conn)
+{
+	static const char refusal[] =
+		"ERR permission this user may not command varpd: see grp-mgr-allow, grp-clt-allow "
+		"and owner in varpd.conf(5)\n";
+	static const char gone[] = "ERR permission nobody holds the connection open any more\n";
+	const struct textsock_side *side = conn->side;
+	const struct varpd *varpd = side->textsock->varpd;
+	const char *answer;
+
+	peer_of(conn->fd, &conn->peer);
+	conn->local = conn->peer.pid;
+	audit_begin(varpd->audit, &conn->audit, socket_name(side), conn->peer.text);
+	if (access_may_connect(varpd->access, &conn->peer, side->source))
+		return true;
+	answer = conn->peer.known ? refusal : gone;
+	audit_command(&conn->audit, "connection", NULL,
+		      conn->peer.known ? "not permitted" : "cannot tell who it is");
+	send(conn->fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
+	return false;
+}
+
+bool text_access_permits(const struct text_conn *conn, const struct varp_command *command)
+{
+	return access_may_command(conn->side->textsock->varpd->access, &conn->peer,
+				  conn->side->source, command);
+}
+
+/* --- Audit --- */
+
+static const char *verdict_of(const struct text_item *item, int result, char word[32])
+{
+	if (item->refused)
+		return sscanf(item->refused, "ERR %31s", word) == 1 ? word : "refused";
+	switch (result) {
+	case 0:
+		return NULL;
+	case -ENOENT:
+		return "notfound";
+	case -EACCES:
+		return "credentials";
+	}
+	return "failed";
+}
+
+static void write_command(const struct varp_command *command, char *out, size_t len)
+{
+	char snid[VARP_SNID_TEXT], addr[VARP_ADDR_TEXT];
+	size_t used = snprintf(out, len, "%s", varp_command_name(command->type));
+
+	if (command->type != VARP_COMMAND_INIT)
+		used += snprintf(out + used, len - used, " %s",
+				 varp_snid_format(&command->snid, snid));
+	if (!varp_addr_is_zero(&command->vaddr))
+		used += snprintf(out + used, len - used, " %s",
+				 varp_addr_format(&command->vaddr, addr));
+	if (command->has_raddr)
+		snprintf(out + used, len - used, " %s", varp_addr_format(&command->raddr, addr));
+}
+
+void text_access_audit(const struct text_item *item, int result)
+{
+	struct audit_source *source = &item->conn->audit;
+	const char *name = item->readable ? varp_command_name(item->command.type)
+					  : "unreadable command";
+	char text[200], word[32];
+	const char *verdict = verdict_of(item, result, word);
+
+	if (!audit_is_detailed(source)) {
+		audit_command(source, name, NULL, verdict);
+		return;
+	}
+	if (!item->readable)
+		snprintf(text, sizeof(text), "%s", name);
+	else
+		write_command(&item->command, text, sizeof(text));
+	audit_command(source, name, text, verdict);
+}
