@@ -291,6 +291,17 @@ test-asan: ## user-space tests, daemon and tool with ASan and UBSan
 	$(Q)$(submake) B=$(B)-asan SAN=1 WERROR= tests-all
 	$(Q)$(RUN) -j $(NPROC) $(ASAN_TESTS) --serial $(ASAN_SCRIPTS)
 
+# Every fast path off, and those that are off by default on virtual interfaces on. Scripts about one of them choose for themselves.
+MATRIX_OFF	:= --merge no --answers userspace
+MATRIX_ON	:= --answers xdp-native
+MATRIX_TESTS	= $(filter-out %/test_merge.sh %/test_answer.sh,$(filter tests/netns/%,$(E2E_TESTS)))
+
+test-matrix: all $(TEST_TOOLS) ## end-to-end tests with every fast path off, and with all of them on (root)
+	$(Q)rc=0; \
+	VARP_TEST_LOGS=$(B)/test-matrix/off VARP_TC=clsact VARP_TEST_OPTIONS="$(MATRIX_OFF)" $(RUN) $(MATRIX_TESTS) || rc=1; \
+	VARP_TEST_LOGS=$(B)/test-matrix/on VARP_TEST_OPTIONS="$(MATRIX_ON)" $(RUN) $(MATRIX_TESTS) || rc=1; \
+	exit $$rc
+
 test-attack: all $(TEST_TOOLS) ## the attacks at full size (a quarter of an hour; root)
 	$(Q)VARP_ATTACK=full TEST_TIMEOUT=1200 $(RUN) $(ATTACK_TESTS)
 
@@ -368,7 +379,7 @@ uninstall: ## remove what install put there; configuration and state stay
 		$(foreach m,$(notdir $(MANS)),$(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(m)))/$(m))
 	$(Q)rm -rf $(D)$(INCLUDEDIR)/varp $(D)$(DOCDIR)
 
-.PHONY: all help deps clean demo test test-unit test-bpf test-e2e test-asan test-attack fuzz coverage test-kernels bench bench-quick check-layers lint \
+.PHONY: all help deps clean demo test test-unit test-bpf test-e2e test-asan test-matrix test-attack fuzz coverage test-kernels bench bench-quick check-layers lint \
 	install uninstall
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

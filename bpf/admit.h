@@ -59,6 +59,22 @@ static __always_inline int frame_parse(struct __sk_buff *skb, struct inner *in)
 	return inner_parse(skb, proto, in);
 }
 
+/* UDP to Geneve's port, or what may turn out to be that, has to be looked at closely. */
+static __always_inline bool is_suspect(struct __sk_buff *skb, struct inner *in)
+{
+	struct udphdr *udp;
+
+	if (in->v6 && ip6_is_extension(in->l4_proto))
+		return true;
+	if (in->l4_proto != IPPROTO_UDP || in->fragment)
+		return false;
+	udp = linear(skb, in->l4_off, sizeof(*udp));
+	if (!udp)
+		return false;
+	in->ports = *(word32 *)udp;
+	return udp->dest == bpf_htons(geneve_port);
+}
+
 static __always_inline int admit(struct __sk_buff *skb, struct job *job)
 {
 	__u32 ifindex = skb->ifindex;
@@ -74,8 +90,7 @@ static __always_inline int admit(struct __sk_buff *skb, struct job *job)
 		return verdict;
 	if (!addr_is_unicast(&job->in.key.vaddr))
 		return VARP_DROP_MULTICAST;
-	if ((job->in.l4_proto == IPPROTO_UDP ||
-	     (job->in.v6 && ip6_is_extension(job->in.l4_proto))) && carries_varp(skb, &job->in))
+	if (is_suspect(skb, &job->in) && carries_varp(skb, &job->in))
 		return VARP_DROP_LOOP;
 	key_set_snid(&job->in.key, &job->dev->snid);
 	job->now = clock_now(job->stats);

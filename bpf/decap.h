@@ -7,6 +7,7 @@
 
 #include "deliver.h"
 #include "ecn.h"
+#include "open.h"
 #include "outer.h"
 
 /* In <linux/bpf.h> from Linux 6.3. */
@@ -23,33 +24,8 @@ struct arrival {
 	struct varp_chid chid;
 	struct varp_local *local;
 	int ecn;		/* the inner field from now on */
+	__u8 mode;		/* how the packet was protected */
 };
-
-/* Our option and the inner IP header. */
-static __always_inline int arrival_parse(struct __sk_buff *skb, struct arrival *a)
-{
-	struct varp_geneve_opt *opt;
-	int verdict;
-
-	a->gnv.off = a->outer.udp_off + sizeof(struct udphdr);
-	a->gnv.end = a->outer.end;
-	verdict = geneve_parse(skb, &a->gnv);
-	if (verdict == VERDICT_OK)
-		verdict = geneve_check(&a->gnv);
-	if (verdict != VERDICT_OK)
-		return verdict;
-
-	opt = linear(skb, a->gnv.opt_off, sizeof(*opt));
-	if (!opt)
-		return VARP_DROP_RUNT;
-	key_set_snid(&a->in.key, &opt->snid);
-	chid_copy(&a->chid, &opt->chid);
-
-	a->in.off = a->gnv.inner_off;
-	a->in.len = a->gnv.end - a->gnv.inner_off;
-	verdict = inner_parse(skb, a->gnv.proto, &a->in);
-	return verdict == VARP_DROP_RUNT ? VARP_DROP_INNER_HEADER : verdict;
-}
 
 /*
  * Another instance's node may be meant, whose program comes after this one on the same interface. Where both are in
@@ -84,6 +60,84 @@ static __noinline int node_absent(const struct varp_key *key)
 	return VARP_DROP_NOT_JOINED;
 }
 
+/*
+ * A packet of a keyed channel becomes as readable as any other. In one that was encrypted a node of ours must be found
+ * before it is changed: it may be another instance's, which has to open it itself.
+ */
+static __noinline int arrival_open(struct __sk_buff *skb, struct arrival *a)
+{
+	struct bench *b = bench_get();
+	int verdict;
+
+	if (!b || !raddr_is_ours(&a->outer.dst))
+		return VERDICT_PASS;
+	b->src = a->outer.src;
+	b->dst = a->outer.dst;
+	b->opt_off = a->gnv.opt_off;
+	b->inner_off = a->gnv.inner_off;
+	b->len = a->gnv.end - a->gnv.inner_off;
+	verdict = open_begin(skb, b);
+	key_set_snid(&b->node, &b->sender.snid);
+	if (verdict == VERDICT_PASS) {
+		verdict = node_absent(&b->node);
+		return verdict == VARP_DROP_NOT_LOCAL ? VARP_DROP_CHANNEL_KEY : verdict;
+	}
+	if (verdict != VERDICT_OK)
+		return verdict;
+	if (!open_text_with_tag(b))
+		return VARP_DROP_CHANNEL_TAG;
+	verdict = open_take(b);
+	if (verdict != VERDICT_OK)
+		return verdict;
+	a->mode = b->mode;
+	key_set_snid(&a->in.key, &b->sender.snid);
+	chid_copy(&a->chid, &b->sender.chid);
+	if (b->mode != VARP_CHANNEL_AEAD)
+		return VERDICT_OK;
+	if (!opened_for(b, &b->node.vaddr))
+		return VARP_DROP_INNER_HEADER;
+	if (!bpf_map_lookup_elem(&varp_local, &b->node))
+		return node_absent(&b->node);
+	return opened_store(skb, b);
+}
+
+/* Whose packet it is, as it says; of a keyed channel's only once it was proved. */
+static __always_inline int arrival_identify(struct __sk_buff *skb, struct arrival *a)
+{
+	struct varp_geneve_opt *opt;
+
+	if (a->gnv.keyed)
+		return arrival_open(skb, a);
+	opt = linear(skb, a->gnv.opt_off, sizeof(*opt));
+	if (!opt)
+		return VARP_DROP_RUNT;
+	key_set_snid(&a->in.key, &opt->snid);
+	chid_copy(&a->chid, &opt->chid);
+	return VERDICT_OK;
+}
+
+/* Our option and the inner IP header. */
+static __always_inline int arrival_parse(struct __sk_buff *skb, struct arrival *a)
+{
+	int verdict;
+
+	a->gnv.off = a->outer.udp_off + sizeof(struct udphdr);
+	a->gnv.end = a->outer.end;
+	verdict = geneve_parse(skb, &a->gnv);
+	if (verdict == VERDICT_OK)
+		verdict = geneve_check(&a->gnv);
+	if (verdict != VERDICT_OK)
+		return verdict;
+
+	verdict = arrival_identify(skb, a);
+	if (verdict != VERDICT_OK)
+		return verdict;
+	a->in.off = a->gnv.inner_off;
+	a->in.len = a->gnv.end - a->gnv.inner_off;
+	verdict = inner_parse(skb, a->gnv.proto, &a->in);
+	return verdict == VARP_DROP_RUNT ? VARP_DROP_INNER_HEADER : verdict;
+}
+
 static __always_inline int arrival_find_node(struct arrival *a)
 {
 	struct varp_local *local;
@@ -99,6 +153,8 @@ static __always_inline int arrival_find_node(struct arrival *a)
 		return VERDICT_PASS;
 	if (!chid_equal(&a->chid, &local->chid))
 		return VARP_DROP_WRONG_CHANNEL;
+	if (a->mode != local->mode)
+		return VARP_DROP_CHANNEL_MODE;
 	a->local = local;
 	a->ecn = ecn_combine(a->outer.tos, a->in.tos);
 	return a->ecn < 0 ? VARP_DROP_ECN : VERDICT_OK;

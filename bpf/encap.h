@@ -10,6 +10,7 @@
 #include "admit.h"
 #include "ecn.h"
 #include "event.h"
+#include "seal.h"
 
 #define OUTER_TTL		64
 #define OUTER_PORT_BASE		0xc000	/* source ports: the dynamic range, RFC 8926 section 3.3 */
@@ -43,12 +44,12 @@ struct headers_v6 {
 _Static_assert(sizeof(struct headers_v6) == 4 + VARP_OVERHEAD_V6, "no holes");
 
 static __always_inline void tunnel_fill(struct tunnel_headers *t, const struct job *job,
-					__u32 udp_len, __u32 hash)
+					__u32 udp_len, __u32 hash, bool keyed)
 {
 	t->udp.source = bpf_htons(OUTER_PORT_BASE | ((hash ^ (hash >> 16)) & 0x3fff));
 	t->udp.dest = bpf_htons(geneve_port);
 	t->udp.len = bpf_htons(udp_len);
-	t->gnv.ver_optlen = sizeof(t->opt) / 4;
+	t->gnv.ver_optlen = (keyed ? sizeof(struct varp_geneve_keyed) : sizeof(t->opt)) / 4;
 	t->gnv.flags = VARP_GENEVE_F_CRITICAL;
 	t->gnv.proto = job->in.v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
 	t->opt.opt_class = bpf_htons(VARP_GENEVE_OPT_CLASS);
@@ -79,9 +80,10 @@ static __always_inline __u32 length_cap(__u32 len)
 }
 
 static __always_inline int push_v4(struct __sk_buff *skb, const struct job *job, __be32 saddr,
-				   __be32 daddr, __u32 hash)
+				   __be32 daddr, __u32 hash, bool keyed)
 {
-	__u32 total = length_cap(job->in.len + VARP_OVERHEAD_V4);
+	__u32 overhead = VARP_OVERHEAD_V4 + (keyed ? VARP_OVERHEAD_KEYED : 0);
+	__u32 total = length_cap(job->in.len + overhead);
 	struct headers_v4 h = { .eth_proto = bpf_htons(ETH_P_IP) };
 
 	h.ip.version = 4;
@@ -94,20 +96,21 @@ static __always_inline int push_v4(struct __sk_buff *skb, const struct job *job,
 	h.ip.saddr = saddr;
 	h.ip.daddr = daddr;
 	h.ip.check = ip4_checksum(&h.ip);
-	tunnel_fill(&h.t, job, total - sizeof(h.ip), hash);
+	tunnel_fill(&h.t, job, total - sizeof(h.ip), hash, keyed);
 
-	if (bpf_skb_adjust_room(skb, VARP_OVERHEAD_V4, BPF_ADJ_ROOM_MAC,
+	if (bpf_skb_adjust_room(skb, overhead, BPF_ADJ_ROOM_MAC,
 				ENCAP_FLAGS | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4))
 		return -1;
 	return bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &h.eth_proto,
-				   sizeof(h) - sizeof(h.pad), 0);
+				   sizeof(h) - sizeof(h.pad) - (keyed ? sizeof(h.t.opt) : 0), 0);
 }
 
 static __always_inline int push_v6(struct __sk_buff *skb, const struct job *job,
 				   const struct varp_addr *saddr, const struct varp_addr *daddr,
-				   __u32 hash)
+				   __u32 hash, bool keyed)
 {
-	__u32 payload = length_cap(job->in.len + VARP_OVERHEAD_V6 - sizeof(struct ipv6hdr));
+	__u32 overhead = VARP_OVERHEAD_V6 + (keyed ? VARP_OVERHEAD_KEYED : 0);
+	__u32 payload = length_cap(job->in.len + overhead - sizeof(struct ipv6hdr));
 	struct headers_v6 h = { .eth_proto = bpf_htons(ETH_P_IPV6) };
 
 	*(word32 *)&h.ip = bpf_htonl(6 << 28 | job->in.tos << 20 | (hash & 0xfffff));
@@ -116,13 +119,41 @@ static __always_inline int push_v6(struct __sk_buff *skb, const struct job *job,
 	h.ip.hop_limit = OUTER_TTL;
 	*(struct varp_addr *)&h.ip.saddr = *saddr;
 	*(struct varp_addr *)&h.ip.daddr = *daddr;
-	tunnel_fill(&h.t, job, payload, hash);
+	tunnel_fill(&h.t, job, payload, hash, keyed);
 
-	if (bpf_skb_adjust_room(skb, VARP_OVERHEAD_V6, BPF_ADJ_ROOM_MAC,
+	if (bpf_skb_adjust_room(skb, overhead, BPF_ADJ_ROOM_MAC,
 				ENCAP_FLAGS | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6))
 		return -1;
 	return bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &h.eth_proto,
-				   sizeof(h) - sizeof(h.pad), 0);
+				   sizeof(h) - sizeof(h.pad) - (keyed ? sizeof(h.t.opt) : 0), 0);
+}
+
+/* Headers for a keyed channel's packet; its option and text come from the workbench. */
+static __noinline int push_keyed(struct __sk_buff *skb, const struct job *job,
+				 const struct varp_addr *saddr, const struct varp_addr *daddr,
+				 __u32 hash)
+{
+	if (addr_is_mapped(daddr))
+		return push_v4(skb, job, saddr->w[3], daddr->w[3], hash, true);
+	return push_v6(skb, job, saddr, daddr, hash, true);
+}
+
+/* VERDICT_OK, or the reason why the packet must be dropped. */
+static __always_inline int encap_keyed(struct __sk_buff *skb, const struct job *job,
+				       const struct varp_addr *saddr,
+				       const struct varp_addr *daddr, __u32 hash)
+{
+	__u32 opt_off = ETH_HLEN + (addr_is_mapped(daddr) ? VARP_OVERHEAD_V4 : VARP_OVERHEAD_V6) -
+			sizeof(struct varp_geneve_opt);
+	int verdict = seal_begin(skb, job, saddr, daddr);
+
+	if (verdict != VERDICT_OK)
+		return verdict;
+	if (seal_finish())
+		return VARP_DROP_SEAL_FAILED;
+	if (push_keyed(skb, job, saddr, daddr, hash) || sealed_store(skb, opt_off, job->in.len))
+		return VARP_DROP_ENCAP_FAILED;
+	return VERDICT_OK;
 }
 
 /* Octets of the longest IP packet that will be on the wire: of a super-packet, one segment. */
@@ -156,19 +187,17 @@ static __always_inline __u32 addr_fold(const struct varp_addr *a)
 
 /*
  * The flow's entropy for the outer source port. TCP's sockets have given their packets a hash; what has none gets one
- * from addresses and ports, for a tenth of what the kernel's own flow dissection costs. It is left in the skb, or the
+ * from addresses and, with UDP, ports, for a tenth of what the kernel's own flow dissection costs. It is left in the skb, or the
  * choice of a queue would dissect the tunnel.
  */
 static __always_inline __u32 flow_hash(struct __sk_buff *skb, const struct inner *in)
 {
-	__u32 hash = skb->hash, ports = 0;
+	__u32 hash = skb->hash;
 
 	if (hash)
 		return hash;
-	if (!in->fragment && (in->l4_proto == IPPROTO_UDP || in->l4_proto == IPPROTO_TCP))
-		bpf_skb_load_bytes(skb, in->l4_off, &ports, sizeof(ports));
 	hash = (addr_fold(&in->key.vaddr) ^ in->l4_proto) * 0x9e3779b1;
-	hash = (hash ^ (hash >> 15) ^ addr_fold(&in->src) ^ ports) * 0x85ebca6b;
+	hash = (hash ^ (hash >> 15) ^ addr_fold(&in->src) ^ in->ports) * 0x85ebca6b;
 	hash ^= hash >> 13;
 	bpf_set_hash(skb, hash);
 	return hash;
@@ -184,7 +213,10 @@ static __always_inline int encap(struct __sk_buff *skb, struct job *job,
 	struct varp_addr *saddr = v4 ? &dev->raddr4 : &dev->raddr6;
 	__u32 overhead = v4 ? VARP_OVERHEAD_V4 : VARP_OVERHEAD_V6;
 	__u32 underlay = dev->underlay, hash;
+	int verdict;
 
+	if (dev->mode)
+		overhead += VARP_OVERHEAD_KEYED;
 	if (!underlay || addr_is_zero(saddr))
 		return drop(job->stats, VARP_DROP_NO_UNDERLAY);
 	if (addr_equal(&raddr, saddr))
@@ -195,9 +227,14 @@ static __always_inline int encap(struct __sk_buff *skb, struct job *job,
 		return too_big(skb, job, mtu > overhead ? mtu - overhead : 0);
 
 	hash = flow_hash(skb, &job->in);
-	if (v4 ? push_v4(skb, job, saddr->w[3], raddr.w[3], hash)
-	       : push_v6(skb, job, saddr, &raddr, hash))
+	if (dev->mode) {
+		verdict = encap_keyed(skb, job, saddr, &raddr, hash);
+		if (verdict != VERDICT_OK)
+			return drop(job->stats, verdict);
+	} else if (v4 ? push_v4(skb, job, saddr->w[3], raddr.w[3], hash, false)
+		      : push_v6(skb, job, saddr, &raddr, hash, false)) {
 		return drop(job->stats, VARP_DROP_ENCAP_FAILED);
+	}
 	job->stats->counters[VARP_COUNTER_ENCAP_PACKETS]++;
 	job->stats->counters[VARP_COUNTER_ENCAP_BYTES] += job->in.len;
 	if (job->again)

@@ -19,6 +19,7 @@ struct geneve {
 	__be16 proto;
 	__u8 flags;
 	__u8 critical;		/* there is a critical option that we do not know */
+	__u8 keyed;		/* our option is a keyed channel's */
 };
 
 struct geneve_opt_head {
@@ -29,7 +30,14 @@ struct geneve_opt_head {
 
 static __always_inline bool geneve_opt_is_ours(__be16 opt_class, __u8 type)
 {
-	return opt_class == bpf_htons(VARP_GENEVE_OPT_CLASS) && type == VARP_GENEVE_OPT_TYPE;
+	return opt_class == bpf_htons(VARP_GENEVE_OPT_CLASS) &&
+	       (type == VARP_GENEVE_OPT_TYPE || type == VARP_GENEVE_KEYED_TYPE);
+}
+
+static __always_inline __u32 geneve_opt_len(__u8 type)
+{
+	return type == VARP_GENEVE_KEYED_TYPE ? sizeof(struct varp_geneve_keyed)
+					      : sizeof(struct varp_geneve_opt);
 }
 
 /* Goes through all options: ours must be there once and of its proper length. */
@@ -45,9 +53,10 @@ static __noinline int geneve_walk(struct __sk_buff *skb, struct geneve *g)
 		if (off + len > g->inner_off)
 			return VARP_DROP_GENEVE_HEADER;
 		if (geneve_opt_is_ours(head.opt_class, head.type)) {
-			if (g->opt_off || len != sizeof(struct varp_geneve_opt))
+			if (g->opt_off || len != geneve_opt_len(head.type))
 				return VARP_DROP_GENEVE_HEADER;
 			g->opt_off = off;
+			g->keyed = head.type == VARP_GENEVE_KEYED_TYPE;
 		} else if (head.type & VARP_GENEVE_OPT_CRITICAL) {
 			g->critical = 1;
 		}
@@ -76,9 +85,11 @@ static __always_inline int geneve_parse(struct __sk_buff *skb, struct geneve *g)
 
 	/* What every VARP host sends: our option and nothing else. */
 	opt = linear(skb, g->off + sizeof(*head), sizeof(*opt));
-	if (opt && opt_len == sizeof(*opt) && geneve_opt_is_ours(opt->opt_class, opt->type) &&
-	    (opt->rsvd_words & 0x1f) == VARP_GENEVE_OPT_WORDS) {
+	if (opt && geneve_opt_is_ours(opt->opt_class, opt->type) &&
+	    opt_len == geneve_opt_len(opt->type) &&
+	    GENEVE_OPT_HEAD_LEN + (opt->rsvd_words & 0x1f) * 4 == opt_len) {
 		g->opt_off = g->off + sizeof(*head);
+		g->keyed = opt->type == VARP_GENEVE_KEYED_TYPE;
 		return VERDICT_OK;
 	}
 	return geneve_walk(skb, g);

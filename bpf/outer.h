@@ -33,6 +33,7 @@ struct icmp_error {
 };
 
 struct outer {
+	struct varp_addr src;
 	struct varp_addr dst;
 	__u32 udp_off;
 	__u32 l3_end;	/* where the IP packet ends in the frame */
@@ -116,6 +117,7 @@ static __always_inline int outer_parse_v4(struct __sk_buff *skb, struct outer *o
 	    (ip->frag_off & bpf_htons(IP4_OFFSET_MASK)))
 		return VERDICT_PASS;
 
+	addr_from_v4(&o->src, ip->saddr);
 	addr_from_v4(&o->dst, ip->daddr);
 	o->udp_off = ETH_HLEN + hlen;
 	o->l3_end = ETH_HLEN + bpf_ntohs(ip->tot_len);
@@ -138,6 +140,7 @@ static __always_inline int outer_parse_v6(struct __sk_buff *skb, struct outer *o
 	w.proto = ip->nexthdr;
 	if (w.proto == IPPROTO_ICMPV6)
 		return pmtu_v6(skb);
+	addr_from_v6(&o->src, &ip->saddr);
 	addr_from_v6(&o->dst, &ip->daddr);
 	o->l3_end = ETH_HLEN + sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	o->tos = ip6_tos(ip);

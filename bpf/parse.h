@@ -29,6 +29,7 @@ struct inner {
 	__u32 off;	/* of the IP header in the frame */
 	__u32 len;	/* octets from there to the end of what was sent, padding included */
 	__u32 l4_off;	/* of what follows the first IP header */
+	__u32 ports;	/* both of UDP's as they lie in the packet, where admit() has read them; else zero */
 	__u8 l4_proto;	/* its protocol; an extension header's with IPv6 */
 	__u8 tos;	/* traffic class */
 	__u8 v6;

@@ -27,6 +27,12 @@ static __always_inline bool is_udp_super_packet(const struct __sk_buff *skb, con
 	return skb->gso_size && job->in.l4_proto == IPPROTO_UDP && !job->dev->is_peer;
 }
 
+/* A tag is over what will be on the wire: segments and checksums are made on the way to the peer. */
+static __always_inline bool is_unfinished(const struct job *job)
+{
+	return job->dev->mode && !job->dev->is_peer;
+}
+
 SEC("tc")
 int varp_encap(struct __sk_buff *skb)
 {
@@ -41,7 +47,7 @@ int varp_encap(struct __sk_buff *skb)
 	if (verdict >= 0)
 		return drop(job.stats, verdict);
 
-	if (is_udp_super_packet(skb, &job))
+	if (is_udp_super_packet(skb, &job) || is_unfinished(&job))
 		return TC_ACT_UNSPEC;
 
 	mapping = cache_lookup(&job);

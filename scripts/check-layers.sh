@@ -6,7 +6,7 @@
 #   libvarp's core          has no sockets, clocks, threads, printing; varpdb*.c, the daemon's client, may
 #   ctl/common              knows libvarp
 #   ctl/varpd, ctl/varpctl  know libvarp and ctl/common, never each other
-#   the skeleton            is included by ctl/varpd/datapath*.c alone (and by the BPF tests)
+#   the skeletons           are included by ctl/varpd/datapath*.c and answer*.c, each its own (and by the BPF tests)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 shopt -s nullglob
@@ -72,10 +72,12 @@ report "libvarp's core keeps no global state" "$([ ${#core[@]} -eq 0 ] || grep -
 report "ctl/common knows libvarp alone" "$(foreign ctl/common libvarp include . -- "${common[@]}"
 	includes "${common[@]}" | grep -E '"(\.\./|ctl/varp|varpd/|varpctl/)')"
 report "ctl/varpd never includes ctl/varpctl" "$(foreign ctl/varpd ctl/common libvarp include . build/gen "${B:-build}/gen" -- "${varpd[@]}" |
-	grep -v 'varp\.skel\.h'
+	grep -vE '(varp|answer)\.skel\.h'
 	includes "${varpd[@]}" | grep -E 'varpctl/')"
 report "ctl/varpctl never includes ctl/varpd" "$(foreign ctl/varpctl ctl/common libvarp include . -- "${varpctl[@]}"
 	includes "${varpctl[@]}" | grep -E 'varpd/')"
 report "only the datapath and the BPF tests include the skeleton" "$(grep -rHn --include='*.[ch]' 'include.*varp\.skel\.h' \
 	ctl libvarp tests docs 2>/dev/null | grep -vE '^(ctl/varpd/datapath[^/]*|tests/bpf/[^/]*)\.[ch]:')"
+report "only answer*.c and the BPF tests include the answers' skeleton" "$(grep -rHn --include='*.[ch]' 'include.*answer\.skel\.h' \
+	ctl libvarp tests docs 2>/dev/null | grep -vE '^(ctl/varpd/answer[^/]*|tests/bpf/[^/]*)\.[ch]:')"
 echo "1..$n"

@@ -18,7 +18,7 @@
 # below /run/netns, /run/varp and /sys/fs/bpf/varp, all beginning with P; the EXIT trap removes them.
 #
 # Environment: BUILD or B (build directory), VARP_TIME_SCALE (multiplies every patience), VARP_TC (given on to varpd),
-# VARP_TEST_USER (whom daemons run as; the default stays root where there is no user varp),
+# VARP_TEST_OPTIONS (further options for every varpd: how the matrix of fast paths switches them), VARP_TEST_USER (whom daemons run as; the default stays root where there is no user varp),
 # KEEP=1 (leave logs and captures behind).
 
 set -u
@@ -230,7 +230,7 @@ varpd_run() {
 	if [ -n "$SECURE" ]; then security=(--credentials "$TMP/pki-$host" --credentials-check 1); fi
 	mkdir -p "$TMP/state-$host"
 	"$VARPD" -i "$PREFIX-$host" --netns "$PREFIX-$host" --state-dir "$TMP/state-$host" "${security[@]}" \
-		${VARP_TEST_USER:+--user "$VARP_TEST_USER"} "$@" \
+		${VARP_TEST_USER:+--user "$VARP_TEST_USER"} ${VARP_TEST_OPTIONS:-} "$@" \
 		>>"$TMP/varpd-$host.log" 2>&1 </dev/null &
 	VARPD_PID[$host]=$!
 }

@@ -130,6 +130,7 @@ struct datapath {
 	bool merge_failed;		/* and is not to be tried again until told so */
 	char features[64];
 	struct varp_supernet *supernets;	/* the mapped array, VARP_MAX_SUPERNETS long */
+	unsigned int supernets_end;	/* slots from here on are free */
 	bool joined[VARP_MAX_SUPERNETS];	/* the supernet in this slot has its mark in varp_local */
 	uint16_t found[DP_FOUND];	/* slots that were found last, by hash of their SnId */
 	uint32_t pending_room;		/* size of varp_pending */

@@ -180,6 +180,7 @@ static int map_supernets(struct datapath *dp)
 	if (p == MAP_FAILED)
 		return -errno;
 	dp->supernets = p;
+	dp->supernets_end = VARP_MAX_SUPERNETS;
 	return 0;
 }
 

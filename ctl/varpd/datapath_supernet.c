@@ -23,15 +23,20 @@ static bool is_at(const struct datapath *dp, unsigned int slot, const struct var
 int dp_supernet_find(struct datapath *dp, const struct varp_snid *snid)
 {
 	uint16_t *found = &dp->found[(snid->b[8] ^ snid->b[9]) % DP_FOUND];
+	unsigned int end = 0;
 
 	if (is_at(dp, *found, snid))
 		return *found;
-	for (unsigned int i = 0; i < VARP_MAX_SUPERNETS; i++) {
+	for (unsigned int i = 0; i < dp->supernets_end; i++) {
 		if (is_at(dp, i, snid)) {
 			*found = (uint16_t)i;
 			return (int)i;
 		}
+		if (dp->supernets[i].used)
+			end = i + 1;
 	}
+	/* A server asks for each mapping that it is told of, most of them of supernets elsewhere. */
+	dp->supernets_end = end;
 	return -ENOENT;
 }
 
@@ -49,6 +54,8 @@ int dp_supernet_get(struct datapath *dp, const struct varp_snid *snid)
 		slot->pending_max = dp->config.pending_per_supernet;
 		slot->used = 1;
 		found = i;
+		if ((unsigned int)i >= dp->supernets_end)
+			dp->supernets_end = i + 1;
 	}
 	return found < 0 ? -ENOSPC : found;
 }

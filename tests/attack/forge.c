@@ -36,7 +36,7 @@ struct forged {
 	uint16_t port;
 };
 
-/* VARP messages within Ethernet, IPv4 and UDP. */
+/* VARP messages within Ethernet, IPv4 and UDP; many in one packet where the sender has the kernel cut it later. */
 static void read_pcap(const char *path)
 {
 	struct { uint32_t s, us, len, full; } head;
@@ -47,8 +47,8 @@ static void read_pcap(const char *path)
 		die(path);
 	while (fread(&head, sizeof(head), 1, file) == 1 && head.len <= sizeof(data) &&
 	       fread(data, 1, head.len, file) == head.len)
-		if (head.len == 14 + 28 + VARP_MSG_LEN && captured_count < CAPTURED_MAX)
-			memcpy(&captured[captured_count++], data + 14 + 28, VARP_MSG_LEN);
+		for (size_t at = 14 + 28; at + VARP_MSG_LEN <= head.len && captured_count < CAPTURED_MAX; at += VARP_MSG_LEN)
+			memcpy(&captured[captured_count++], data + at, VARP_MSG_LEN);
 	fclose(file);
 	if (!captured_count) {
 		fprintf(stderr, "forge: no VARP messages in %s\n", path);

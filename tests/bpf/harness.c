@@ -69,6 +69,7 @@ int harness_open(void **state)
 	harness_obj->rodata->netns_inode = HARNESS_NETNS;
 	harness_obj->rodata->instance_id = HARNESS_INSTANCE;
 	harness_obj->rodata->decap_l3_flags = harness_decap_l3_flags;
+	memcpy((void *)harness_obj->rodata->sender_salt, HARNESS_SALT, VARP_SALT_LEN);
 	if (varp_bpf__load(harness_obj))
 		return -1;
 	ring = ring_buffer__new(bpf_map__fd(harness_obj->maps.varp_events), on_event, NULL, NULL);
@@ -86,7 +87,7 @@ int harness_close(void **state)
 
 static void hash_clear(struct bpf_map *map)
 {
-	__u8 k[sizeof(struct varp_key)];
+	__u8 k[64];	/* as long as any key */
 	int fd = bpf_map__fd(map);
 
 	while (!bpf_map_get_next_key(fd, NULL, k))
@@ -107,6 +108,8 @@ int harness_reset(void **state)
 	hash_clear(harness_obj->maps.varp_devs);
 	hash_clear(harness_obj->maps.varp_raddrs);
 	hash_clear(harness_obj->maps.varp_joined);
+	hash_clear(harness_obj->maps.varp_channels);
+	hash_clear(harness_obj->maps.varp_senders);
 	bpf_map_update_elem(bpf_map__fd(harness_obj->maps.varp_stats), &slot, zero, BPF_ANY);
 	for (slot = 0; slot < 2; slot++) {
 		sn.snid = snid(slot + 1);

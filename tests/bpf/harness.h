@@ -29,6 +29,7 @@
 /* Who the programs are told that they are. */
 #define HARNESS_NETNS		4026531999ULL
 #define HARNESS_INSTANCE	7
+#define HARNESS_SALT		"a sender's salt."	/* VARP_SALT_LEN octets */
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define BOOT_S		1000000000ULL

@@ -174,7 +174,7 @@ static const struct {
 	{ "our option one word long", { { 53, 7 } }, 0, VARP_DROP_GENEVE_HEADER },
 	{ "our option without data", { { 53, 0 } }, 0, VARP_DROP_GENEVE_HEADER },
 	{ "another option class", { { 50, 0x01 } }, 0, FOREIGN },
-	{ "another option type", { { 52, 0x82 } }, 0, FOREIGN },
+	{ "another option type", { { 52, 0x83 } }, 0, FOREIGN },
 	{ "the type without its critical bit", { { 52, 0x01 } }, 0, FOREIGN },
 	{ "control packet", { { 43, 0xc0 } }, 0, VARP_DROP_GENEVE_CONTROL },
 	{ "control packet without options", { { 42, 0 }, { 43, 0x80 } }, 0, FOREIGN },

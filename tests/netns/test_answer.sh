@@ -192,5 +192,38 @@ check "it has gone: ours takes its place" wait_for 15 how_is xdp-native
 check "now the other one is refused" eval "! passing s eth0"
 must s detach eth0
 check "detached: no trace" no_xdp
+varpd_stop s
+
+# --- In sessions ---
+
+varpd_stop a
+# What runs from here on does without --insecure (lib.sh).
+# shellcheck disable=SC2034
+SECURE=1
+mkdir -p "$TMP/pki-a/psk" "$TMP/pki-s/psk"
+chmod 755 "$TMP/pki-a" "$TMP/pki-a/psk" "$TMP/pki-s" "$TMP/pki-s/psk"
+"$VARPCTL" psk new 0x10 dir "$TMP/pki-s" 2>/dev/null | "$VARPCTL" psk add 0x10 dir "$TMP/pki-a" >/dev/null || bail "no key"
+varpd_start s --answers xdp-native
+varpd_start a
+must s attach eth0
+told s "varpd_server_set 0x10 600" "varpd_add 0x10 10.1.0.2 192.0.2.2" "varpd_add 0x10 10.1.0.3 192.0.2.3"
+must a join 0x10 10.1.0.1/24 server $UNDERLAY4.9
+check "secure: the mirror is complete" wait_for 10 supernet_by 10 xdp
+is "secure: resolve in a session" "$(ctl a resolve 0x10 10.1.0.2)" 192.0.2.2
+before=$(by_xdp)
+is "secure: another one" "$(ctl a resolve 0x10 10.1.0.3)" 192.0.2.3
+status_is "secure: not known" 3 ctl a resolve 0x10 10.1.0.4
+is "secure: the program answered these" $(($(by_xdp) - before)) 2
+is "secure: without a session nobody is answered" "$(ask $UNDERLAY4.9 0x10 10.1.0.2)" none
+varpd_stop s KILL
+must a cache flush
+is "secure: killed, the program goes on in the session" "$(ctl a resolve 0x10 10.1.0.2)" 192.0.2.2
+varpd_start s --answers xdp-native
+must a cache flush
+is "secure: started, the client finds a new session" "$(ctl a resolve 0x10 10.1.0.3)" 192.0.2.3
+before=$(by_xdp)
+is "secure: which the program knows too" "$(ctl a resolve 0x10 10.1.0.2) $(($(by_xdp) - before))" "192.0.2.2 1"
+told s "varpd_server_clear 0x10"
+must s detach eth0
 
 done_testing

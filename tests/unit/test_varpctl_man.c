@@ -23,7 +23,8 @@
 
 static const char *const commands[] = {
 	"attach", "detach", "join", "leave", "status", "cache show", "cache get", "cache flush",
-	"db show", "resolve", "stats", "monitor", "help", "version",
+	"db show", "resolve", "stats", "monitor", "psk new", "psk add", "pki init", "pki issue",
+	"pki revoke", "pki show", "help", "version",
 };
 
 static char varpctl[PATH_MAX + 16];
@@ -117,7 +118,7 @@ static void test_completion_offers_what_fits(void **state)
 	static const struct {
 		const char *words, *expected;
 	} rows[] = {
-		{ "\"\"", "attach\ncache\ndb\ndetach\nhelp\njoin\nleave\nmonitor\nresolve\nstats\ns"
+		{ "\"\"", "attach\ncache\ndb\ndetach\nhelp\njoin\nleave\nmonitor\npki\npsk\nresolve\nstats\ns"
 			  "tatus\nversion\n" },
 		{ "sta", "stats\nstatus\n" },
 		{ "cache \"\"", "show\nget\nflush\n" },
@@ -129,7 +130,10 @@ static void test_completion_offers_what_fits(void **state)
 		{ "join 0x2a 10.1.0.1/24 server 192.0.2.1 n", "netns\n" },
 		{ "status \"\"", "\n" },
 		{ "help c", "cache\n" },
-		{ "--", "--color\n--timeout\n--help\n--version\n" },
+		{ "--", "--color\n--timeout\n--force\n--help\n--version\n" },
+		{ "psk \"\"", "new\nadd\n" },
+		{ "pki \"\"", "init\nissue\nrevoke\nshow\n" },
+		{ "pki issue a \"\"", "member\nserver\nmanager\ndays\ninto\ndir\n" },
 	};
 
 	(void)state;
