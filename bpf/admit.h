@@ -6,6 +6,7 @@
 #ifndef VARP_BPF_ADMIT_H
 #define VARP_BPF_ADMIT_H
 
+#include "event.h"
 #include "geneve.h"
 
 /* All that the steps of encapsulation know about the packet in hand. */
@@ -15,6 +16,7 @@ struct job {
 	struct inner in;
 	__u64 now;
 	bool again;	/* varpd held it and sends it again */
+	const struct event_origin *origin;	/* of what has arrived; else NULL */
 };
 
 /* A packet of a supernet inside a supernet: its route leads back to where it came from. */

@@ -64,12 +64,27 @@ static __always_inline void addrs_turn(struct request *r)
 	r->to = from;
 }
 
+/* False: it was changing just now. */
+static __always_inline bool read_entry(const struct varp_key *key, const struct varp_answer *entry,
+				       struct varp_answer *copy)
+{
+	const volatile word32 *from = (const volatile word32 *)entry;
+	word32 *to = (word32 *)copy;
+	int i;
+
+#pragma unroll
+	for (i = 0; i < (int)sizeof(*copy) / 4; i++)
+		to[i] = from[i];
+	return copy->check == varp_answer_check(key, copy);
+}
+
 static __always_inline bool compose(struct request *r, const struct varp_key *key,
 				    const struct varp_session_keys *session)
 {
 	const struct varp_served *served;
 	const struct varp_answer *entry;
 	struct varp_answer_stats *stats;
+	struct varp_answer copy;
 	__u32 zero = 0;
 
 	served = bpf_map_lookup_elem(&varp_served, &key->snid);
@@ -79,7 +94,9 @@ static __always_inline bool compose(struct request *r, const struct varp_key *ke
 	if (!stats)
 		return false;
 	entry = bpf_map_lookup_elem(&varp_answers, key);
-	msg_answer(r, entry, served->ttl_s);
+	if (entry && !read_entry(key, entry, &copy))
+		return false;
+	msg_answer(r, entry ? &copy : NULL, served->ttl_s);
 	if (entry)
 		stats->replies++;
 	else

@@ -9,6 +9,7 @@
 #include "ecn.h"
 #include "open.h"
 #include "outer.h"
+#include "source.h"
 
 /* In <linux/bpf.h> from Linux 6.3. */
 #define ADJ_ROOM_DECAP_L3_IPV4	(1ULL << 7)
@@ -25,6 +26,8 @@ struct arrival {
 	struct varp_local *local;
 	int ecn;		/* the inner field from now on */
 	__u8 mode;		/* how the packet was protected */
+	bool wait;		/* until it is known where its source lives */
+	struct varp_key source;
 };
 
 /*
@@ -71,7 +74,7 @@ static __noinline int arrival_open(struct __sk_buff *skb, struct arrival *a)
 
 	if (!b || !raddr_is_ours(&a->outer.dst))
 		return VERDICT_PASS;
-	b->src = a->outer.src;
+	b->src = a->outer.origin.from;
 	b->dst = a->outer.dst;
 	b->opt_off = a->gnv.opt_off;
 	b->inner_off = a->gnv.inner_off;
@@ -160,6 +163,20 @@ static __always_inline int arrival_find_node(struct arrival *a)
 	return a->ecn < 0 ? VARP_DROP_ECN : VERDICT_OK;
 }
 
+/* May the source be believed. VERDICT_OK also if that is yet to be found out. */
+static __always_inline int arrival_judge(struct arrival *a, struct varp_stats *stats)
+{
+	int verdict;
+
+	if (!source_check)
+		return VERDICT_OK;
+	key_set_snid(&a->source, &a->in.key.snid);
+	a->source.vaddr = a->in.src;
+	verdict = source_judge(&a->source, &a->outer.origin.from, clock_now(stats));
+	a->wait = verdict == VERDICT_UNKNOWN;
+	return a->wait ? VERDICT_OK : verdict;
+}
+
 /*
  * Take away all between the Ethernet header and the inner packet. Where the families differ, skb->protocol has to
  * change too: by a flag, or on kernels without it by a change of the outer header's family beforehand, which costs a
@@ -196,6 +213,10 @@ static __always_inline int decap(struct __sk_buff *skb, struct arrival *a, struc
 		return drop(stats, VARP_DROP_DECAP_FAILED);
 	stats->counters[VARP_COUNTER_DECAP_PACKETS]++;
 	stats->counters[VARP_COUNTER_DECAP_BYTES] += a->in.len;
+	if (a->wait) {
+		a->outer.origin.peer = a->local->peer;
+		return source_ask(skb, stats, &a->source, &a->outer.origin);
+	}
 	return deliver_arrived(a->local);
 }
 

@@ -176,7 +176,7 @@ static __always_inline __u32 segment_len(struct __sk_buff *skb, const struct inn
 static __noinline int too_big(struct __sk_buff *skb, struct job *job, __u32 mtu)
 {
 	if (limiter_pass(&job->in.key.vaddr, job->dev->supernet, job->now))
-		event_send(skb, &job->in.key, VARP_EVENT_TOO_BIG, mtu, true);
+		event_send(skb, &job->in.key, VARP_EVENT_TOO_BIG, mtu, NULL);
 	return drop_quietly(job->stats, VARP_DROP_TOO_BIG);
 }
 

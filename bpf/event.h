@@ -7,6 +7,7 @@
 #define VARP_BPF_EVENT_H
 
 #include <linux/errno.h>
+#include <linux/if_ether.h>
 #include "addr.h"
 
 #define LIMITER_SLOTS	1024
@@ -29,16 +30,22 @@ static __always_inline bool limiter_pass(const struct varp_addr *addr, __u32 sal
 	return __sync_val_compare_and_swap(slot, last, now) == last;
 }
 
+/* Of a packet that has arrived, and waits for its source to be resolved. */
+struct event_origin {
+	struct varp_addr from;	/* outer source */
+	__u32 peer;		/* of the node that it is for */
+};
+
 /*
- * 0, -E2BIG: the frame is longer than VARP_PACKET_MAX, or -ENOSPC: the ring buffer is full. Without the frame
- * frame_len is zero; a PMTU event needs none, and its ifindex is the underlay's.
+ * 0, -E2BIG: the frame is longer than VARP_PACKET_MAX, or -ENOSPC: the ring buffer is full. A PMTU event has no frame,
+ * and its ifindex is the underlay's. origin NULL: the packet is a node's own.
  */
 static __noinline int event_send(struct __sk_buff *skb, const struct varp_key *key, __u32 type,
-				 __u32 mtu, bool with_frame)
+				 __u32 mtu, const struct event_origin *origin)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct varp_scratch *s = bpf_map_lookup_elem(&varp_scratch, &cpu);
-	__u32 len = with_frame ? skb->len : 0;
+	__u32 len = type != VARP_EVENT_PMTU ? skb->len : 0;
 
 	if (!s)
 		return -ENOSPC;
@@ -50,6 +57,12 @@ static __noinline int event_send(struct __sk_buff *skb, const struct varp_key *k
 	s->event.mtu = mtu;
 	s->event.gso_size = skb->gso_size;
 	s->event.gso_segs = skb->gso_segs;
+	if (origin) {
+		s->event.ifindex = origin->peer;
+		s->event.from = origin->from;
+	} else {
+		__builtin_memset(&s->event.from, 0, sizeof(s->event.from));
+	}
 
 	if (len > VARP_PACKET_MAX)
 		return -E2BIG;

@@ -27,7 +27,7 @@ static __always_inline struct varp_mapping *cache_lookup(struct job *job)
 /* Give the packet to varpd to be held. */
 static __always_inline int hold(struct __sk_buff *skb, struct job *job, __u32 type)
 {
-	int err = event_send(skb, &job->in.key, type, 0, true);
+	int err = event_send(skb, &job->in.key, type, 0, job->origin);
 
 	if (!err)
 		job->stats->counters[VARP_COUNTER_HELD_PACKETS]++;
@@ -58,7 +58,7 @@ static __always_inline int miss_open(struct __sk_buff *skb, struct job *job,
 		last = p->icmp_ns;
 		if ((!last || job->now >= last + icmp_interval_ns) &&
 		    __sync_val_compare_and_swap(&p->icmp_ns, last, job->now) == last)
-			event_send(skb, &job->in.key, VARP_EVENT_NOTKNOWN, 0, true);
+			event_send(skb, &job->in.key, VARP_EVENT_NOTKNOWN, 0, NULL);
 		return drop_quietly(job->stats, VARP_DROP_NOTKNOWN);
 	}
 	if (__sync_fetch_and_add(&p->held, 1) >= VARP_HELD_MAX) {

@@ -3,8 +3,8 @@
  * The maps, and the read-only settings that varpd writes before it loads the object. Keys, values and who writes
  * them are described in <varp/abi.h>; here are only names, kinds and sizes.
  *
- * varpd pins every map but varp_scratch and what channel.h has; varp_joined is one for all instances. It may resize varp_cache, varp_pending
- * and varp_events before loading, and sets the size of varp_scratch to the number of possible CPUs.
+ * varpd pins every map but varp_scratch and those of other headers; varp_joined is one for all instances. It may resize
+ * varp_cache, varp_pending and varp_events before loading, and sets the size of varp_scratch to the number of possible CPUs.
  */
 #ifndef VARP_BPF_MAPS_H
 #define VARP_BPF_MAPS_H
@@ -29,8 +29,10 @@ const volatile __u16 geneve_port = VARP_GENEVE_PORT;
 /* Who we are in varp_joined. */
 const volatile __u64 netns_inode;
 const volatile __u32 instance_id;
-/* In front of the counter in every nonce: random for each load, for the counter begins anew with it. Zero: seal nothing. */
+/* In front of the counter in every nonce: random for each load, since the counter begins anew with it. Zero: seal nothing. */
 const volatile __u64 sender_salt[VARP_SALT_LEN / 8];
+/* Inner packets are taken from where their source lives only. */
+const volatile bool source_check = true;
 /* The kernel knows BPF_F_ADJ_ROOM_DECAP_L3_IPV4 and _IPV6 (Linux 6.3 and newer). */
 const volatile bool decap_l3_flags;
 

@@ -33,7 +33,7 @@ struct icmp_error {
 };
 
 struct outer {
-	struct varp_addr src;
+	struct event_origin origin;	/* from: the source; peer: for the caller to fill in */
 	struct varp_addr dst;
 	__u32 udp_off;
 	__u32 l3_end;	/* where the IP packet ends in the frame */
@@ -53,7 +53,7 @@ static __always_inline void pmtu_tell(struct __sk_buff *skb, const struct varp_a
 {
 	if (dport == bpf_htons(geneve_port) && raddr_is_ours(src) &&
 	    limiter_pass(&key->vaddr, ~mtu, bpf_ktime_get_boot_ns()))
-		event_send(skb, key, VARP_EVENT_PMTU, mtu, false);
+		event_send(skb, key, VARP_EVENT_PMTU, mtu, NULL);
 }
 
 /* "Fragmentation needed" about one of our own packets, which it quotes. */
@@ -117,7 +117,7 @@ static __always_inline int outer_parse_v4(struct __sk_buff *skb, struct outer *o
 	    (ip->frag_off & bpf_htons(IP4_OFFSET_MASK)))
 		return VERDICT_PASS;
 
-	addr_from_v4(&o->src, ip->saddr);
+	addr_from_v4(&o->origin.from, ip->saddr);
 	addr_from_v4(&o->dst, ip->daddr);
 	o->udp_off = ETH_HLEN + hlen;
 	o->l3_end = ETH_HLEN + bpf_ntohs(ip->tot_len);
@@ -140,7 +140,7 @@ static __always_inline int outer_parse_v6(struct __sk_buff *skb, struct outer *o
 	w.proto = ip->nexthdr;
 	if (w.proto == IPPROTO_ICMPV6)
 		return pmtu_v6(skb);
-	addr_from_v6(&o->src, &ip->saddr);
+	addr_from_v6(&o->origin.from, &ip->saddr);
 	addr_from_v6(&o->dst, &ip->daddr);
 	o->l3_end = ETH_HLEN + sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	o->tos = ip6_tos(ip);

@@ -15,6 +15,7 @@
 enum verdict {
 	VERDICT_OK	= -1,	/* go on */
 	VERDICT_PASS	= -2,	/* none of our business */
+	VERDICT_UNKNOWN	= -4,	/* nobody can tell yet */
 	VERDICT_FOREIGN	= -3,	/* Geneve, but not ours, or another instance's: count it and leave it alone */
 };
 

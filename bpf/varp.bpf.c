@@ -127,6 +127,8 @@ int varp_decap(struct __sk_buff *skb)
 		verdict = arrival_parse(skb, &a);
 	if (verdict == VERDICT_OK)
 		verdict = arrival_find_node(&a);
+	if (verdict == VERDICT_OK)
+		verdict = arrival_judge(&a, stats);
 	if (verdict != VERDICT_OK)
 		return reject(&a.outer, stats, verdict);
 	return decap(skb, &a, stats);

@@ -82,6 +82,7 @@ exec 9>/run/varp-demo.lock
 flock -n 9 || { echo "varp: a demo is already running" >&2; exit 1; }
 remove_hosts # left by a demo that was killed
 dir=$(mktemp -d)
+chmod 711 "$dir" # varpd may run as another user
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
@@ -96,7 +97,7 @@ cable() { # HOST ADDRESS
 
 start() { # HOST
 	mkdir "$dir/$1"
-	varpd -i "$1" --netns "$1" --state-dir "$dir/$1" --insecure >"$dir/$1.log" 2>&1 </dev/null 9>&- &
+	varpd -i "$1" --netns "$1" --state-dir "$dir/$1" --credentials "$dir/$1-pki" >"$dir/$1.log" 2>&1 </dev/null 9>&- &
 	pids+=($!)
 	for _ in $(seq 100); do
 		varpctl -i "$1" status >/dev/null 2>&1 && return 0
@@ -105,6 +106,10 @@ start() { # HOST
 	done
 	fail "varpd of $1 did not start"
 }
+
+step "A key for the supernet, made on one host and copied to the others"
+run varpctl psk new $snid dir "$dir/demo-s-pki" || fail "cannot make a key"
+for h in demo-a demo-b; do cp -a "$dir/demo-s-pki" "$dir/$h-pki" || fail "cannot copy the key"; done
 
 step "Three hosts on one network (namespaces on a bridge), a varpd on each"
 ip netns add demo-net &&
@@ -135,6 +140,10 @@ run varpctl -i demo-b join $snid 10.1.0.2/24 server 192.0.2.9 || fail "a host co
 
 step "The very first packet from a to b: resolved on demand, and not lost"
 run_in demo-a ping -n -c 1 -W 2 10.1.0.2 || fail "the first ping was not answered"
+
+step "How a is protected: by a session with the server, which both proved to have the key for"
+run varpctl -i demo-a status || fail "cannot show the status"
+varpctl -i demo-a -j status | tr -d ' \n' | grep -q '"protection":"psk"' || fail "the session is not secured"
 
 step "What a has learnt"
 run varpctl -i demo-a cache show || fail "cannot show the cache"

@@ -7,8 +7,8 @@
  *   urn:varp:SNID:server           to serve it
  *   urn:varp:SNID:manager          to manage it
  *
- * `*` in place of SNID stands for every supernet. Other names in a certificate mean nothing here. Used
- * by varpd, which obeys, and by varpctl, which issues and shows.
+ * `*` in place of SNID stands for every supernet. Other names in a certificate mean nothing here.
+ * Used by varpd, which obeys, and by varpctl, which issues and shows.
  */
 #ifndef VARP_GRANT_H
 #define VARP_GRANT_H
@@ -43,14 +43,14 @@ int grant_parse(const char *uri, struct grant *grant);
 char *grant_format(const struct grant *grant, char out[GRANT_TEXT]);
 
 /*
- * Those of a certificate, in order, at most max. Returns how many; *malformed (may be NULL) counts those
- * that begin with urn:varp: and grant nothing.
+ * Those of a certificate, in order, at most max. Returns how many; *malformed (may be NULL) counts
+ * those that begin with urn:varp: and grant nothing.
  */
 size_t grants_of(X509 *cert, struct grant *grants, size_t max, size_t *malformed);
 
 /*
- * Does the certificate permit the role in the supernet? vaddr, for MEMBER: the node that it would be; zero
- * or NULL: none, which a bound grant does not permit.
+ * Does the certificate permit the role in the supernet? vaddr, for MEMBER: the node that it would
+ * be; zero or NULL: none, which a bound grant does not permit.
  */
 bool grants_permit(X509 *cert, enum grant_role role, const struct varp_snid *snid,
 		   const struct varp_addr *vaddr);

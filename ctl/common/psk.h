@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pre-shared keys as files: DIR/psk/SNID.psk, SNID in its printed form, 64 hex digits in it. Read by
- * varpd, written by varpctl; both refuse what others on the host may read.
+ * Pre-shared keys as files: DIR/psk/SNID.psk, SNID in its printed form, 64 hex digits in it. Read
+ * by varpd, written by varpctl; both refuse what others on the host may read.
  */
 #ifndef VARP_PSK_H
 #define VARP_PSK_H

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * varpctl pki init, issue, revoke: a small certification authority for those who have none. Its files stay
- * where it is made; a host gets a directory of its own, ready to be copied. Showing is pki_show.c's.
+ * varpctl pki init, issue, revoke: a small certification authority for those who have none. Its
+ * files stay where it is made; a host gets a directory of its own, ready to be copied. Showing is
+ * pki_show.c's.
  *
  *   DIR/ca.crt, ca.key, revoked.crl
  *   DIR/issued/NAME/ca.crt, host.crt, host.key, revoked.crl
@@ -42,9 +43,11 @@ static enum control_status open_authority(struct authority *ca)
 	if (!pki_path(path, ca->dir, "ca.key"))
 		return CONTROL_USAGE;
 	if (access(path, F_OK))
-		return ctl_fail(CONTROL_FAILED,
-				"there is no authority in %s: `varpctl pki init` makes one, dir DIR names "
-				"another place", ca->dir);
+		return ctl_fail(
+			CONTROL_FAILED,
+			"there is no authority in %s: `varpctl pki init` makes one, dir DIR names "
+			"another place",
+			ca->dir);
 	status = pki_read_key(path, &ca->key);
 	if (!status)
 		status = pki_path(path, ca->dir, "ca.crt") ? pki_read_cert(path, &ca->cert)
@@ -56,50 +59,7 @@ static enum control_status open_authority(struct authority *ca)
 	return status;
 }
 
-/* --- Writing --- */
-
-static enum control_status write_cert(const char *dir, const char *name, X509 *cert, bool force)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char path[PATH_MAX];
-
-	if (!pki_path(path, dir, name)) {
-		BIO_free(bio);
-		return CONTROL_USAGE;
-	}
-	if (bio)
-		PEM_write_bio_X509(bio, cert);
-	return pki_write_bio(path, bio, PKI_PUBLIC, force);
-}
-
-static enum control_status write_key(const char *dir, const char *name, EVP_PKEY *key,
-				     enum pki_secrecy secrecy, bool force)
-{
-	BIO *bio = BIO_new(BIO_s_secmem());
-	char path[PATH_MAX];
-
-	if (!pki_path(path, dir, name)) {
-		BIO_free(bio);
-		return CONTROL_USAGE;
-	}
-	if (bio)
-		PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
-	return pki_write_bio(path, bio, secrecy, force);
-}
-
-static enum control_status write_crl(const char *dir, X509_CRL *crl, bool force)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char path[PATH_MAX];
-
-	if (!pki_path(path, dir, "revoked.crl")) {
-		BIO_free(bio);
-		return CONTROL_USAGE;
-	}
-	if (bio)
-		PEM_write_bio_X509_CRL(bio, crl);
-	return pki_write_bio(path, bio, PKI_PUBLIC, force);
-}
+/* --- What was done --- */
 
 static enum control_status tell(const struct ctl *ctl, const char *key, const char *value,
 				const char *text)
@@ -140,15 +100,16 @@ enum control_status ctl_pki_init(struct ctl *ctl, char **words, unsigned int cou
 		status = ctl_fail(CONTROL_FAILED, "OpenSSL cannot make a certificate");
 	/* The key comes first: where there is one already nothing else is touched. */
 	if (!status)
-		status = write_key(ca.dir, "ca.key", ca.key, PKI_OWN_SECRET, ctl->force);
+		status = pki_write_key(ca.dir, "ca.key", ca.key, PKI_OWN_SECRET, ctl->force);
 	if (!status)
-		status = write_cert(ca.dir, "ca.crt", ca.cert, true);
+		status = pki_write_cert(ca.dir, "ca.crt", ca.cert, true);
 	if (!status)
-		status = write_crl(ca.dir, ca.crl, true);
+		status = pki_write_crl(ca.dir, ca.crl, true);
 	close_authority(&ca);
 	if (status)
 		return status;
-	snprintf(text, sizeof(text), "authority made in %s; keep ca.key there, and there alone", ca.dir);
+	snprintf(text, sizeof(text), "authority made in %s; keep ca.key there, and there alone",
+		 ca.dir);
 	return tell(ctl, "dir", ca.dir, text);
 }
 
@@ -166,9 +127,12 @@ static enum control_status check_name(const struct ctl *ctl, const char *name)
 	size_t len = strlen(name);
 
 	if (!len || len > PKI_NAME_MAX || name[0] == '.' || name[0] == '-' ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != len)
-		return ctl_usage(ctl, "'%s' cannot be the name of a host here (1 to %d letters, digits, "
-				 "'.', '_', '-')", name, PKI_NAME_MAX);
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+		    len)
+		return ctl_usage(ctl,
+				 "'%s' cannot be the name of a host here (1 to %d letters, digits, "
+				 "'.', '_', '-')",
+				 name, PKI_NAME_MAX);
 	return CONTROL_OK;
 }
 
@@ -185,14 +149,17 @@ static enum control_status take_grant(const struct ctl *ctl, enum grant_role rol
 	grant->role = role;
 	grant->every = !strcmp(snid, "*");
 	if (!grant->every && varp_snid_parse(snid, &grant->snid))
-		return ctl_usage(ctl, "'%s' is not a supernet identifier (0x and 1 to 20 hex digits, or "
-				 "'*' for all)", snid);
+		return ctl_usage(ctl,
+				 "'%s' is not a supernet identifier (0x and 1 to 20 hex digits, or "
+				 "'*' for all)",
+				 snid);
 	++*at;
 	if (role == GRANT_MEMBER && *at < count && !varp_addr_parse(words[*at], &grant->vaddr)) {
 		grant->bound = true;
 		++*at;
 		if (!varp_addr_is_unicast(&grant->vaddr))
-			return ctl_usage(ctl, "vaddr %s is not the address of a host", words[*at - 1]);
+			return ctl_usage(ctl, "vaddr %s is not the address of a host",
+					 words[*at - 1]);
 	}
 	order->count++;
 	return CONTROL_OK;
@@ -241,12 +208,13 @@ static enum control_status parse_order(const struct ctl *ctl, char **words, unsi
 			order->into = words[at++];
 	}
 	if (!status && !order->count)
-		return ctl_usage(ctl, "a certificate that permits nothing is of no use: name member, "
+		return ctl_usage(ctl,
+				 "a certificate that permits nothing is of no use: name member, "
 				 "server or manager and a supernet");
 	return status;
 }
 
-/* The certificate that goes out of use may have to be revoked yet: it stays, under its serial number. */
+/* A certificate that goes out of use may have to be revoked yet: it stays, under its serial. */
 static enum control_status keep_former(const char *dir)
 {
 	char path[PATH_MAX], aside[PATH_MAX], name[64];
@@ -279,13 +247,13 @@ static enum control_status write_host(const struct authority *ca, const char *di
 	enum control_status status = pki_make_dir(dir);
 
 	if (!status)
-		status = write_key(dir, "host.key", key, PKI_HOST_SECRET, force);
+		status = pki_write_key(dir, "host.key", key, PKI_HOST_SECRET, force);
 	if (!status)
-		status = write_cert(dir, "host.crt", cert, force);
+		status = pki_write_cert(dir, "host.crt", cert, force);
 	if (!status)
-		status = write_cert(dir, "ca.crt", ca->cert, true);
+		status = pki_write_cert(dir, "ca.crt", ca->cert, true);
 	if (!status && ca->crl)
-		status = write_crl(dir, ca->crl, true);
+		status = pki_write_crl(dir, ca->crl, true);
 	return status;
 }
 
@@ -302,7 +270,7 @@ static enum control_status issue(struct ctl *ctl, const struct order *order,
 		/* The authority keeps the certificate, so that it can be shown and revoked. */
 		status = pki_make_dir(own);
 		if (!status)
-			status = write_cert(own, "host.crt", cert, false);
+			status = pki_write_cert(own, "host.crt", cert, false);
 	}
 	if (!status)
 		status = write_host(ca, order->into ? order->into : own, cert, key, ctl->force);
@@ -310,12 +278,14 @@ static enum control_status issue(struct ctl *ctl, const struct order *order,
 		return status;
 	pki_date(X509_get0_notAfter(cert), date);
 	if (order->into)
-		snprintf(text, sizeof(text), "certificate issued to %s, until %s: its files are in %s",
-			 order->name, date, order->into);
+		snprintf(text, sizeof(text),
+			 "certificate issued to %s, until %s: its files are in %s", order->name,
+			 date, order->into);
 	else
-		snprintf(text, sizeof(text), "certificate issued to %s, until %s: copy what is in %s to %s "
-			 "on that host, then delete host.key here", order->name, date, own,
-			 PKI_HOST_DIR);
+		snprintf(text, sizeof(text),
+			 "certificate issued to %s, until %s: copy what is in %s to %s "
+			 "on that host, then delete host.key here",
+			 order->name, date, own, PKI_HOST_DIR);
 	return tell(ctl, "dir", order->into ? order->into : own, text);
 }
 
@@ -348,7 +318,8 @@ enum control_status ctl_pki_issue(struct ctl *ctl, char **words, unsigned int co
 
 /* --- revoke --- */
 
-static enum control_status revoke_cert(struct ctl *ctl, struct authority *ca, X509 *cert, const char *what)
+static enum control_status revoke_cert(struct ctl *ctl, struct authority *ca, X509 *cert,
+				       const char *what)
 {
 	enum control_status status;
 	char text[2 * PATH_MAX + 256];
@@ -362,13 +333,14 @@ static enum control_status revoke_cert(struct ctl *ctl, struct authority *ca, X5
 	crl = pki_make_crl(ca->crl, cert, ca->cert, ca->key);
 	if (!crl)
 		return ctl_fail(CONTROL_FAILED, "OpenSSL cannot make the list");
-	status = write_crl(ca->dir, crl, true);
+	status = pki_write_crl(ca->dir, crl, true);
 	X509_CRL_free(crl);
 	if (status)
 		return status;
-	snprintf(text, sizeof(text), "%s is revoked; copy %s/revoked.crl to %s of every host that serves "
-		 "supernets (and of the others when that can wait): it holds there within a minute", what,
-		 ca->dir, PKI_HOST_DIR);
+	snprintf(text, sizeof(text),
+		 "%s is revoked; copy %s/revoked.crl to %s of every host that serves "
+		 "supernets (and of the others when that can wait): it holds there within a minute",
+		 what, ca->dir, PKI_HOST_DIR);
 	return tell(ctl, "revoked", what, text);
 }
 

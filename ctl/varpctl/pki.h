@@ -33,13 +33,18 @@ enum pki_secrecy {
 	PKI_OWN_SECRET,		/* root */
 };
 /*
- * Writes the whole file or nothing. One that is there already is an error, unless force. The other is
- * durable when this returns.
+ * Writes the whole file or nothing. One that is there already is an error, unless force. The other
+ * is durable when this returns.
  */
 enum control_status pki_write(const char *path, const void *data, size_t len,
 			      enum pki_secrecy secrecy, bool force);
 /* The same for what a BIO in memory has collected; frees it. */
 enum control_status pki_write_bio(const char *path, BIO *bio, enum pki_secrecy secrecy, bool force);
+/* DIR/NAME, in PEM. */
+enum control_status pki_write_cert(const char *dir, const char *name, X509 *cert, bool force);
+enum control_status pki_write_key(const char *dir, const char *name, EVP_PKEY *key,
+				  enum pki_secrecy secrecy, bool force);
+enum control_status pki_write_crl(const char *dir, X509_CRL *crl, bool force);
 enum control_status pki_read_cert(const char *path, X509 **out);
 enum control_status pki_read_key(const char *path, EVP_PKEY **out);
 enum control_status pki_read_crl(const char *path, X509_CRL **out);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Files of certificates and keys: whole or not at all, with the right permissions from their first moment,
- * and never in place of another that nobody meant to give up. See pki.h.
+ * Files of certificates and keys: whole or not at all, with the right permissions from their first
+ * moment, and never in place of another that nobody meant to give up. See pki.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -100,7 +100,8 @@ enum control_status pki_write(const char *path, const void *data, size_t len,
 	fd = mkostemp(temporary, O_CLOEXEC);
 	umask(mask);
 	if (fd < 0)
-		return ctl_fail(errno == EACCES || errno == EPERM ? CONTROL_PERMISSION : CONTROL_FAILED,
+		return ctl_fail(errno == EACCES || errno == EPERM ? CONTROL_PERMISSION
+								  : CONTROL_FAILED,
 				"cannot write %s: %s", path, strerror(errno));
 	err = fill(fd, data, len, secrecy);
 	close(fd);
@@ -136,8 +137,8 @@ static BIO *open_file(const char *path)
 	BIO *bio = BIO_new_file(path, "r");
 
 	if (!bio)
-		ctl_fail(errno == EACCES ? CONTROL_PERMISSION : CONTROL_FAILED, "cannot read %s: %s",
-			 path, strerror(errno));
+		ctl_fail(errno == EACCES ? CONTROL_PERMISSION : CONTROL_FAILED,
+			 "cannot read %s: %s", path, strerror(errno));
 	return bio;
 }
 
@@ -178,4 +179,47 @@ enum control_status pki_read_crl(const char *path, X509_CRL **out)
 	*out = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
 	BIO_free(bio);
 	return check(path, *out, "a list of revoked certificates");
+}
+
+enum control_status pki_write_cert(const char *dir, const char *name, X509 *cert, bool force)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char path[PATH_MAX];
+
+	if (!pki_path(path, dir, name)) {
+		BIO_free(bio);
+		return CONTROL_USAGE;
+	}
+	if (bio)
+		PEM_write_bio_X509(bio, cert);
+	return pki_write_bio(path, bio, PKI_PUBLIC, force);
+}
+
+enum control_status pki_write_key(const char *dir, const char *name, EVP_PKEY *key,
+				  enum pki_secrecy secrecy, bool force)
+{
+	BIO *bio = BIO_new(BIO_s_secmem());
+	char path[PATH_MAX];
+
+	if (!pki_path(path, dir, name)) {
+		BIO_free(bio);
+		return CONTROL_USAGE;
+	}
+	if (bio)
+		PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+	return pki_write_bio(path, bio, secrecy, force);
+}
+
+enum control_status pki_write_crl(const char *dir, X509_CRL *crl, bool force)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char path[PATH_MAX];
+
+	if (!pki_path(path, dir, "revoked.crl")) {
+		BIO_free(bio);
+		return CONTROL_USAGE;
+	}
+	if (bio)
+		PEM_write_bio_X509_CRL(bio, crl);
+	return pki_write_bio(path, bio, PKI_PUBLIC, force);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Makes keys, certificates and lists of revoked ones, by OpenSSL. See pki.h. Certificates begin an hour
- * ago, so that clocks need not agree to the second.
+ * Makes keys, certificates and lists of revoked ones, by OpenSSL. See pki.h. Certificates begin an
+ * hour ago, so that clocks need not agree to the second.
  */
 #include <openssl/bn.h>
 #include <openssl/ec.h>
@@ -49,7 +49,8 @@ static bool add_extensions(X509 *cert, X509 *ca, const struct grant *grants, siz
 
 	X509V3_set_ctx(&ctx, ca ? ca : cert, cert, NULL, NULL, 0);
 	if (!ca)
-		return add_extension(cert, &ctx, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+		return add_extension(cert, &ctx, NID_basic_constraints,
+				     "critical,CA:TRUE,pathlen:0") &&
 		       add_extension(cert, &ctx, NID_key_usage, "critical,keyCertSign,cRLSign") &&
 		       add_extension(cert, &ctx, NID_subject_key_identifier, "hash");
 	return add_extension(cert, &ctx, NID_basic_constraints, "critical,CA:FALSE") &&
@@ -91,11 +92,12 @@ X509 *pki_make_cert(const char *name, EVP_PKEY *key, const struct grant *grants,
 {
 	X509 *cert = X509_new();
 	X509_NAME *subject = X509_NAME_new();
-	const EVP_MD *digest = EVP_PKEY_get_base_id(ca_key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
+	const EVP_MD *digest =
+		EVP_PKEY_get_base_id(ca_key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
 	bool good = cert && subject && X509_set_version(cert, X509_VERSION_3) && set_serial(cert) &&
 		    set_times(cert, days, ca) &&
-		    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const uint8_t *)name, -1,
-					       -1, 0) &&
+		    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const uint8_t *)name,
+					       -1, -1, 0) &&
 		    X509_set_subject_name(cert, subject) &&
 		    X509_set_issuer_name(cert, ca ? X509_get_subject_name(ca) : subject) &&
 		    X509_set_pubkey(cert, key) && add_extensions(cert, ca, grants, count) &&
@@ -139,7 +141,8 @@ static bool copy_revoked(X509_CRL *crl, X509_CRL *former)
 /* It never grows old by itself: what it says holds as long as the authority does. */
 X509_CRL *pki_make_crl(X509_CRL *former, X509 *revoked, X509 *ca, EVP_PKEY *ca_key)
 {
-	const EVP_MD *digest = EVP_PKEY_get_base_id(ca_key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
+	const EVP_MD *digest =
+		EVP_PKEY_get_base_id(ca_key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
 	ASN1_INTEGER *number = ASN1_INTEGER_new();
 	ASN1_TIME *now = ASN1_TIME_adj(NULL, time(NULL), 0, -BACKDATE_S);
 	X509_CRL *crl = X509_CRL_new();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * varpctl pki show: what a certificate permits, until when, and whether it was revoked; for one file, or for
- * all that the authority has issued.
+ * varpctl pki show: what a certificate permits, until when, and whether it was revoked; for one
+ * file, or for all that the authority has issued.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -131,8 +131,10 @@ enum control_status ctl_pki_show(struct ctl *ctl, char **words, unsigned int cou
 	if (!pki_path(path, dir, "ca.crt"))
 		return CONTROL_USAGE;
 	if (!file && access(path, F_OK))
-		return ctl_fail(CONTROL_FAILED, "there is no authority in %s: `varpctl pki init` makes "
-				"one, dir DIR names another place", dir);
+		return ctl_fail(CONTROL_FAILED,
+				"there is no authority in %s: `varpctl pki init` makes "
+				"one, dir DIR names another place",
+				dir);
 	if (pki_path(path, dir, "revoked.crl") && !access(path, F_OK))
 		status = pki_read_crl(path, &crl);
 	if (!status)

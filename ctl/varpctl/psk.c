@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * varpctl psk: a supernet's pre-shared key, made here or brought from another host. varpd finds the file
- * by itself.
+ * varpctl psk: a supernet's pre-shared key, made here or brought from another host. varpd finds the
+ * file by itself.
  */
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -17,7 +17,8 @@ static enum control_status parse(struct ctl *ctl, char **words, unsigned int cou
 {
 	*dir = PKI_HOST_DIR;
 	if (varp_snid_parse(words[0], snid))
-		return ctl_usage(ctl, "'%s' is not a supernet identifier (0x and 1 to 20 hex digits)",
+		return ctl_usage(ctl,
+				 "'%s' is not a supernet identifier (0x and 1 to 20 hex digits)",
 				 words[0]);
 	if (count == 1)
 		return CONTROL_OK;
@@ -66,8 +67,11 @@ static void tell(const struct ctl *ctl, const struct varp_snid *snid, const uint
 		json_decref(result);
 	} else if (made) {
 		printf("%s\n", text);
-		fprintf(stderr, "stored in %s; copy the file to the supernet's server and members, or "
-			"give them the key with `varpctl psk add %s`\n", path, snid_text);
+		fflush(stdout);
+		fprintf(stderr,
+			"stored in %s; copy the file to the supernet's server and members, or "
+			"give them the key with `varpctl psk add %s`\n",
+			path, snid_text);
 	} else {
 		printf("stored in %s\n", path);
 	}

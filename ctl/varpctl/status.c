@@ -66,7 +66,7 @@ static void print_answers(const struct ctl *ctl, const json_t *underlay)
 	if (!how[0])
 		return;
 	print_label(ctl, "");
-	printf("%-10sanswers by %s%s%s%s\n", "", strcmp(how, "userspace") ? how : "varpd",
+	printf("answers by %s%s%s%s\n", strcmp(how, "userspace") ? how : "varpd",
 	       why[0] ? " (" : "", why, why[0] ? ")" : "");
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Puts the program that answers on interfaces and takes it off: pinned links, so that it goes on
- * when varpd ends, and a new varpd's program takes the old one's place between two frames. Called by
- * answer.c.
+ * when varpd ends, and a new varpd's program takes the old one's place between two frames. Called
+ * by answer.c.
  *
  * An interface has one XDP program. Where somebody else's is, it is left alone.
  */
@@ -209,7 +209,8 @@ void answer_detach(struct answer *answer, struct answer_dev *dev)
 	dev->why_not[0] = '\0';
 }
 
-void answer_look_after(struct answer *answer, struct answer_dev *dev, const struct netlink_link *link)
+void answer_look_after(struct answer *answer, struct answer_dev *dev,
+		       const struct netlink_link *link)
 {
 	if (!memcmp(dev->record.mac, link->mac, sizeof(link->mac)))
 		return;

@@ -46,8 +46,8 @@ struct answer_supernet {
 };
 
 /*
- * Every key in the map is in the table or in the queue, or is of no supernet here. Keys in the queue
- * are to be made as the table says when their turn comes.
+ * Every key in the map is in the table or in the queue, unless the mirror is dirty. Keys in the
+ * queue are to be made as the table says when their turn comes.
  */
 struct answer_mirror {
 	struct answer_supernet *supernets;

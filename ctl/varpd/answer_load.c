@@ -58,10 +58,10 @@ void answer_load(struct answer *answer)
 		return;
 	answer_unload(answer);
 	snprintf(answer->why_not, sizeof(answer->why_not),
-		 "the kernel refused the program that answers: %s", strerror(-err));
+		 "the kernel refused it: %s", strerror(-err));
 	varpd_log(VARPD_LOG_WARNING,
-		  "%s; requests are answered by varpd itself (log-level debug shows why)",
-		  answer->why_not);
+		  "the kernel refused the program that answers, so varpd does (log-level debug "
+		  "shows why): %s", strerror(-err));
 }
 
 void answer_unload(struct answer *answer)

@@ -29,7 +29,8 @@ static void arm(struct answer_mirror *mirror, unsigned int ms)
 	event_add(mirror->timer, &wait);
 }
 
-static struct answer_supernet *find(const struct answer_mirror *mirror, const struct varp_snid *snid)
+static struct answer_supernet *find(const struct answer_mirror *mirror,
+				    const struct varp_snid *snid)
 {
 	return answer_supernet_find(mirror, snid);
 }

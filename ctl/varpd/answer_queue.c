@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Keys that are to be made in the mirror as the table says, and doing it: one at once, or batches of
- * the queue. Called by answer_mirror.c, which knows when; nothing here tells the program whether a
- * supernet is complete.
+ * Keys that are to be made in the mirror as the table says, and doing it: one at once, or batches
+ * of the queue. Called by answer_mirror.c, which knows when; nothing here tells the program whether
+ * a supernet is complete.
  */
 #include "answer_internal.h"
 
@@ -20,7 +20,7 @@ struct answer_supernet *answer_supernet_find(const struct answer_mirror *mirror,
 	return supernet;
 }
 
-/* What is out of range cannot come by a command, but may stand in the store. As the engine has it. */
+/* Out of range is nothing that came by a command, but what the store may hold. As in the engine. */
 uint32_t answer_told_ttl(int32_t ttl_s)
 {
 	if (ttl_s < VARPDB_TTL_MIN)
@@ -98,6 +98,7 @@ static bool value_of(struct answer *answer, const struct answer_supernet *supern
 		return false;
 	value->raddr = entry->raddr;
 	value->ttl_s = entry->ttl_s == VARPDB_TTL_ALWAYS ? 0 : answer_told_ttl(entry->ttl_s);
+	value->check = varp_answer_check(key, value);
 	return true;
 }
 

@@ -53,6 +53,8 @@ const struct config_key config_keys[] = {
 	  "seconds for which a negative answer is cached" },
 	{ CONFIG_VARPD, "merge", CONFIG_BOOL, 0, 0, VARPD(merge), 0, "YES|NO", "yes",
 	  "merge TCP segments on receipt, by a VXLAN socket on Geneve's port" },
+	{ CONFIG_VARPD, "source-check", CONFIG_BOOL, 0, 0, VARPD(source_check), 0, "YES|NO", "yes",
+	  "take packets only from where their source lives" },
 	{ CONFIG_VARPD, "cache-max", CONFIG_UINT, 1024, 16 * MIB, VARPD(cache_max), 0, "N", "65536",
 	  "mappings that the cache holds" },
 	{ CONFIG_VARPD, "pending-max", CONFIG_UINT, 64, 4 * MIB, VARPD(pending_max), 0, "N",

@@ -94,6 +94,7 @@ struct varpd_config {
 	uint32_t max_connections;	/* of each text socket */
 	uint32_t negative_ttl_s;
 	bool merge;
+	bool source_check;
 	uint32_t cache_max;
 	uint32_t pending_max;
 	uint32_t pending_per_supernet;

@@ -290,17 +290,10 @@ static void check_conflicts(struct reader *reader)
 /* NULL: there is none to be read; *err says whether that is wrong. */
 static FILE *open_file(struct varpd_config *config, int *err)
 {
-	FILE *file = fopen(config->file, "re");
+	FILE *file = helper_fopen(config->file);
 	struct stat st;
-	int fd;
 
 	*err = file ? 0 : -errno;
-	/* At a reload, one that is root's to read alone. */
-	if (*err == -EACCES && helper_runs()) {
-		fd = helper_open_file(config->file);
-		file = fd < 0 ? NULL : fdopen(fd, "r");
-		*err = file ? 0 : fd < 0 ? fd : -ENOMEM;
-	}
 	if (file && !fstat(fileno(file), &st) && S_ISDIR(st.st_mode)) {
 		fclose(file);
 		file = NULL;

@@ -149,6 +149,8 @@ struct control_command {
 /* May the peer see this supernet? */
 bool control_sees(const struct control_conn *conn, const struct varp_snid *snid);
 bool control_is_admin(const struct control_conn *conn);
+/* Has its user, or all users who are no administrators, too many connections already? */
+bool control_is_crowding(const struct control_conn *conns, const struct control_conn *conn);
 /* control_table.c: one request, without its line break. */
 void control_execute(struct control_conn *conn, const char *line, size_t len);
 

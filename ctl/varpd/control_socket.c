@@ -11,17 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "control_internal.h"
+#include "instance.h"
 #include "log.h"
 
 #define CONNECTIONS_MAX	512
-#define CONNECTIONS_USERS 384	/* of these, for users who are no administrators */
-#define CONNECTIONS_USER 32	/* for each of them */
 #define STALL_S		30	/* without taking answers: given up; watchers lose events */
 #define LOW_WATER	(16 * 1024)
 
@@ -270,21 +268,6 @@ static void refuse(int fd)
 	close(fd);
 }
 
-/* Users who are no administrators must not keep those out, nor each other. */
-static bool is_crowding(const struct control *control, const struct peer *peer)
-{
-	unsigned int own = 0, users = 0;
-	const struct control_conn *conn;
-
-	if (access_is_admin(control->varpd->access, peer))
-		return false;
-	DL_FOREACH(control->conns, conn) {
-		own += conn->peer.uid == peer->uid;
-		users += !control_is_admin(conn);
-	}
-	return own >= CONNECTIONS_USER || users >= CONNECTIONS_USERS;
-}
-
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
 		      int len, void *ctx)
 {
@@ -294,15 +277,16 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		control->count < CONNECTIONS_MAX ? calloc(1, sizeof(*conn)) : NULL;
 
 	(void)listener, (void)addr, (void)len;
-	if (conn)
+	if (conn) {
+		conn->varpd = control->varpd;
 		peer_of(fd, &conn->peer);
-	if (!conn || is_crowding(control, &conn->peer)) {
+	}
+	if (!conn || control_is_crowding(control->conns, conn)) {
 		free(conn);
 		refuse(fd);
 		return;
 	}
 	conn->control = control;
-	conn->varpd = control->varpd;
 	audit_begin(control->varpd->audit, &conn->audit, "control", conn->peer.text);
 	DL_APPEND(control->conns, conn);
 	control->count++;
@@ -346,25 +330,13 @@ static void on_accept_error(struct evconnlistener *listener, void *ctx)
 
 static int listen_at(struct control *control, struct varpd_error *error)
 {
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int fd, err;
+	int fd;
 
 	snprintf(control->path, sizeof(control->path), "%s/%s/%s", CONTROL_RUN_DIR,
 		 control->varpd->config.instance, CONTROL_SOCKET);
-	strcpy(name.sun_path, control->path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = instance_bind(control->path, 0666, error);	/* each request is checked for its sender */
 	if (fd < 0)
-		return varpd_fail(error, -errno, "cannot open the control socket: %s",
-				  strerror(errno));
-	unlink(control->path);	/* of a varpd that was killed: the instance's lock is ours */
-	mask = umask(0111);	/* each request is checked for who sent it */
-	err = bind(fd, (struct sockaddr *)&name, sizeof(name)) ? errno : 0;
-	umask(mask);
-	if (err) {
-		close(fd);
-		return varpd_fail(error, -err, "cannot make %s: %s", control->path, strerror(err));
-	}
+		return fd;
 	control->listener = evconnlistener_new(control->varpd->base, on_accept, control,
 					       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
 					       CONNECTIONS_MAX, fd);

@@ -4,10 +4,14 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "addr.h"
 #include "control_internal.h"
 #include "log.h"
+
+#define CONNECTIONS_USERS 384	/* of the control socket's, for users who are no administrators */
+#define CONNECTIONS_USER 32	/* for each of them */
 
 #define ADMIN		CONTROL_ADMIN, false
 #define ADMIN_CHANGES	CONTROL_ADMIN, true
@@ -57,6 +61,21 @@ bool control_sees(const struct control_conn *conn, const struct varp_snid *snid)
 bool control_is_admin(const struct control_conn *conn)
 {
 	return access_is_admin(conn->varpd->access, &conn->peer);
+}
+
+/* Users must not keep administrators out, nor each other. */
+bool control_is_crowding(const struct control_conn *conns, const struct control_conn *conn)
+{
+	unsigned int own = 0, users = 0;
+	const struct control_conn *other;
+
+	if (control_is_admin(conn))
+		return false;
+	DL_FOREACH(conns, other) {
+		own += other->peer.uid == conn->peer.uid;
+		users += !control_is_admin(other);
+	}
+	return own >= CONNECTIONS_USER || users >= CONNECTIONS_USERS;
 }
 
 /* Whether there is such a supernet makes no difference to who may not know. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What this host can prove with, and believes: the directory of certificates and pre-shared keys, kept in
- * memory and read again when it changes. Called by the key exchange (keyx*.c) and by whoever asks whether
- * a supernet has credentials at all. Knows TLS contexts, but no connection and no session.
+ * What this host can prove with, and believes: the directory of certificates and pre-shared keys,
+ * kept in memory and read again when it changes. Called by the key exchange (keyx*.c) and by
+ * whoever asks whether a supernet has credentials at all. Knows TLS contexts, but no connection and
+ * no session.
  *
  *   ca.crt        authorities that are believed (one or more, PEM)
  *   host.crt      this host's certificate, and intermediate ones behind it
@@ -51,16 +52,16 @@ struct credentials_identity {
 struct credentials *credentials_open(const char *dir);
 void credentials_close(struct credentials *credentials);
 /*
- * Reads again what changed. True: something did. A file that cannot be used is logged, once; certificates
- * that were read before stay in effect then, a pre-shared key does not.
+ * Reads again what changed. True: something did. A file that cannot be used is logged, once;
+ * certificates that were read before stay in effect then, a pre-shared key does not.
  */
 bool credentials_refresh(struct credentials *credentials);
 /* Counts how often the directory was read, so that somebody can tell that it was read again. */
 unsigned int credentials_generation(const struct credentials *credentials);
 
 /*
- * Which kind a key exchange about this supernet would use. Where there is none yet the directory is looked
- * at again (at most ten times a second), so that a new file counts at once.
+ * Which kind a key exchange about this supernet would use. Where there is none yet the directory is
+ * looked at again (at most ten times a second), so that a new file counts at once.
  */
 enum credentials_kind credentials_for(struct credentials *credentials,
 				      const struct varp_snid *snid);
@@ -76,13 +77,14 @@ bool credentials_host_permits(const struct credentials *credentials, enum grant_
 			      const struct varp_snid *snid, const struct varp_addr *vaddr);
 
 /*
- * A connection with everything set but its direction. snid: the client's supernet, NULL at a server, which
- * learns it. NULL: no memory.
+ * A connection with everything set but its direction. snid: the client's supernet, NULL at a
+ * server, which learns it. NULL: no memory.
  */
 SSL *credentials_tls(struct credentials *credentials, const struct varp_snid *snid);
 /*
- * After the handshake: whom are we talking to? As a client: is it a server of snid? As a server: is it a
- * member, as this node (zero: as none)? 0 with *identity; -EACCES: authenticated, but not permitted; -EPROTO.
+ * After the handshake: whom are we talking to? As a client: is it a server of snid? As a server: is
+ * it a member, as this node (zero: as none)? 0 with *identity; -EACCES: authenticated, but not
+ * permitted; -EPROTO.
  */
 int credentials_check(const struct credentials *credentials, SSL *tls, enum grant_role role,
 		      const struct varp_snid *snid, const struct varp_addr *vaddr,
@@ -97,8 +99,8 @@ bool credentials_may_manage(X509 *cert, const struct varp_snid *snid);
 /* Names the peer of a connection: its certificate's subject, or "". For log lines. */
 char *credentials_peer_name(SSL *tls, char *out, size_t len);
 /*
- * Why a handshake failed, for the person who reads this side's log. code: of the OpenSSL error queue or
- * zero. The text names what to do where that is known. NULL: TLS knows of nothing wrong.
+ * Why a handshake failed, for the person who reads this side's log. code: of the OpenSSL error
+ * queue or zero. The text names what to do where that is known. NULL: TLS knows of nothing wrong.
  */
 const char *credentials_explain(SSL *tls, unsigned long code, bool client);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Who the peer of a finished handshake is, what it may do, and whether that still holds later. Called by
- * the key exchange; that a certificate is genuine, valid and not revoked has been seen to by the handshake.
+ * Who the peer of a finished handshake is, what it may do, and whether that still holds later.
+ * Called by the key exchange; that a certificate is genuine, valid and not revoked has been seen to
+ * by the handshake.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -50,7 +51,8 @@ static int identify_cert(SSL *tls, X509 *cert, struct credentials_identity *iden
 			identity->not_after = ends;
 	}
 	return credentials_hash_name(X509_get_issuer_name(cert), identity->issuer) &&
-			       credentials_hash_cert(sk_X509_value(chain, count - 1), identity->anchor)
+			       credentials_hash_cert(sk_X509_value(chain, count - 1),
+						     identity->anchor)
 		       ? 0
 		       : -EPROTO;
 }
@@ -83,7 +85,8 @@ int credentials_check(const struct credentials *credentials, SSL *tls, enum gran
 	memset(identity, 0, sizeof(*identity));
 	/* A peer that names no protocol is not asked for one by TLS. */
 	SSL_get0_alpn_selected(tls, &alpn, &alpn_len);
-	if (alpn_len != strlen(CREDENTIALS_ALPN) - 1 || memcmp(alpn, CREDENTIALS_ALPN + 1, alpn_len))
+	if (alpn_len != strlen(CREDENTIALS_ALPN) - 1 ||
+	    memcmp(alpn, CREDENTIALS_ALPN + 1, alpn_len))
 		return -EPROTO;
 	if (!cert)
 		return identify_psk(credentials, tls, snid, identity);

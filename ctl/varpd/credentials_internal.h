@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Shared by credentials.c (what is there), credentials_read.c (reading it), credentials_tls.c (TLS
- * contexts and handshakes) and credentials_check.c (who is the peer). For nobody else.
+ * contexts), credentials_check.c (who is the peer) and credentials_explain.c (what went wrong). For
+ * nobody else.
  */
 #ifndef VARPD_CREDENTIALS_INTERNAL_H
 #define VARPD_CREDENTIALS_INTERNAL_H
@@ -61,6 +62,8 @@ SSL_CTX *credentials_context(struct credentials *credentials);
 int64_t credentials_seconds(const ASN1_TIME *time);	/* since 1970 */
 /* Whose pre-shared key a connection used, if it used one. */
 const struct varp_snid *credentials_tls_snid(SSL *tls);
+/* Is this a client that has a key for its supernet? */
+bool credentials_tls_offers_psk(SSL *tls);
 
 /* --- credentials_check.c --- */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reads the directory of credentials. Called by credentials.c at start and when something changed. A
- * private key that others may read is refused rather than used.
+ * Reads the directory of credentials. Called by credentials.c at start and when something changed.
+ * A private key that others may read is refused rather than used.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -299,7 +299,8 @@ static int read_all(const char *dir, struct credentials_certs *certs, struct var
 	return hash_all(certs) ? 0 : varpd_fail(problem, -ENOMEM, "out of memory");
 }
 
-/* A directory in which an authority keeps its own files, but no host's, has no certificates for us. */
+/* A directory in which an authority keeps its own files, but no host's, has no certificates for us.
+ */
 static bool is_there(const char *dir)
 {
 	char path[PATH_MAX];

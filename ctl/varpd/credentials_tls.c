@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * TLS by OpenSSL: the context made from the credentials, the pre-shared keys' callbacks, and what a
- * failed handshake means in words. TLS 1.3 only; nothing is resumed, no tickets are sent, the peer always
- * proves itself anew.
+ * TLS by OpenSSL: the context made from the credentials, and the pre-shared keys' callbacks. TLS
+ * 1.3 only; nothing is resumed, no tickets are sent, the peer always proves itself anew. What a
+ * failed handshake means in words is in credentials_explain.c.
  */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -93,7 +93,7 @@ static int use_psk(SSL *tls, const EVP_MD *digest, const unsigned char **id, siz
 	return *session != NULL;
 }
 
-/* Server: a client names a key. One that we do not have is no error: it may have a certificate, too. */
+/* Server: a client names a key. If we do not have it, the client may yet have a certificate. */
 static int find_psk(SSL *tls, const unsigned char *id, size_t id_len, SSL_SESSION **session)
 {
 	struct state *state = state_of(tls);
@@ -177,8 +177,9 @@ SSL_CTX *credentials_context(struct credentials *credentials)
 	SSL_CTX_set_psk_find_session_callback(tls, find_psk);
 	SSL_CTX_set_alpn_select_cb(tls, choose_alpn, NULL);
 	if (!SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) ||
-	    !SSL_CTX_set_max_proto_version(tls, TLS1_3_VERSION) || !SSL_CTX_set_num_tickets(tls, 0) ||
-	    !SSL_CTX_set_ciphersuites(tls, SUITES) || !SSL_CTX_set1_groups_list(tls, GROUPS) ||
+	    !SSL_CTX_set_max_proto_version(tls, TLS1_3_VERSION) ||
+	    !SSL_CTX_set_num_tickets(tls, 0) || !SSL_CTX_set_ciphersuites(tls, SUITES) ||
+	    !SSL_CTX_set1_groups_list(tls, GROUPS) ||
 	    !SSL_CTX_set_session_id_context(tls, context, sizeof(context) - 1) ||
 	    SSL_CTX_set_alpn_protos(tls, (const unsigned char *)CREDENTIALS_ALPN,
 				    strlen(CREDENTIALS_ALPN)) ||
@@ -213,123 +214,9 @@ const struct varp_snid *credentials_tls_snid(SSL *tls)
 	return &state_of(tls)->snid;
 }
 
-/* --- What went wrong --- */
-
-char *credentials_peer_name(SSL *tls, char *out, size_t len)
+bool credentials_tls_offers_psk(SSL *tls)
 {
-	X509 *cert = SSL_get0_peer_certificate(tls);
-	BIO *bio = cert ? BIO_new(BIO_s_mem()) : NULL;
-	int n = 0;
+	const struct state *state = state_of(tls);
 
-	if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0)
-		n = BIO_read(bio, out, len - 1);
-	out[n > 0 ? n : 0] = '\0';
-	BIO_free(bio);
-	return out;
-}
-
-/* What we found wrong with the peer's certificate. */
-static const struct {
-	int error;
-	const char *text;
-} verdicts[] = {
-	{ X509_V_ERR_CERT_HAS_EXPIRED, "the peer's certificate has expired: issue it a new one, or "
-	  "mend the clock of this host" },
-	{ X509_V_ERR_CERT_NOT_YET_VALID, "the peer's certificate is not valid yet: the clock of this "
-	  "host or of the authority is wrong" },
-	{ X509_V_ERR_CERT_REVOKED, "the peer's certificate was revoked" },
-	{ X509_V_ERR_CRL_HAS_EXPIRED, "revoked.crl is out of date: get a new one from the authority" },
-	{ X509_V_ERR_CRL_NOT_YET_VALID, "revoked.crl is not valid yet: the clock of this host or of "
-	  "the authority is wrong" },
-	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "the peer's certificate was issued by an authority "
-	  "that is not in ca.crt" },
-	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "the peer's certificate was issued by an authority "
-	  "that is not in ca.crt" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "the peer's certificate was issued by an "
-	  "authority that is not in ca.crt" },
-	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "the peer's certificate was issued by an "
-	  "authority that is not in ca.crt" },
-	{ X509_V_ERR_CERT_SIGNATURE_FAILURE, "the peer's certificate was not signed by the authority "
-	  "in ca.crt, but by another of that name" },
-};
-
-/* What the other side told us (alerts), or found out by our own TLS. Texts for client and server. */
-static const struct {
-	int reason;
-	const char *client, *server;
-} reasons[] = {
-	{ SSL_R_TLSV1_ALERT_UNKNOWN_CA,
-	  "the server does not believe the authority of this host's certificate: both need "
-	  "certificates of one authority",
-	  "the client does not believe the authority of this host's certificate: both need "
-	  "certificates of one authority" },
-	{ SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED,
-	  "the server says that this host's certificate has expired or is not valid yet: issue a new "
-	  "one (varpctl pki issue), or mend the clocks",
-	  "the client says that this host's certificate has expired or is not valid yet: issue a new "
-	  "one (varpctl pki issue), or mend the clocks" },
-	{ SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED,
-	  "the server says that this host's certificate was revoked: issue a new one",
-	  "the client says that this host's certificate was revoked: issue a new one" },
-	{ SSL_R_SSLV3_ALERT_BAD_CERTIFICATE,
-	  "the server does not accept this host's certificate; its log says why",
-	  "the client does not accept this host's certificate; its log says why" },
-	{ SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
-	  "the server has no pre-shared key for this supernet and wants a certificate: this host has "
-	  "none (varpctl psk new, varpctl pki issue)",
-	  "the client wants a certificate" },
-	{ SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER,
-	  "the server's pre-shared key for this supernet is another one: copy it again",
-	  "the client refused the handshake" },
-	{ SSL_R_TLSV1_ALERT_DECRYPT_ERROR,
-	  "the server's pre-shared key for this supernet is another one: copy it again",
-	  "the client refused the handshake" },
-	{ SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE,
-	  "the server has nothing to prove itself with: neither this supernet's pre-shared key nor a "
-	  "certificate",
-	  "the client refused the handshake" },
-	{ SSL_R_BINDER_DOES_NOT_VERIFY, "the handshake is malformed",
-	  "the client's pre-shared key for its supernet is another one: copy it again" },
-	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "the server sent no certificate",
-	  "the client has no certificate, and no pre-shared key that is known here" },
-	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, "the server accepts no signature of this host's key",
-	  "the client named no pre-shared key that is known here, and this host has no certificate" },
-	{ SSL_R_NO_SHARED_CIPHER, "there is no common cipher",
-	  "the client named no pre-shared key that is known here, and this host has no certificate" },
-	{ SSL_R_NO_APPLICATION_PROTOCOL, "there is no VARP key exchange at that port",
-	  "the client does not want a VARP key exchange" },
-	{ SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL, "there is no VARP key exchange at that port",
-	  "the client does not want a VARP key exchange" },
-	{ SSL_R_HTTP_REQUEST, "that port speaks HTTP", "the client speaks HTTP" },
-	{ SSL_R_WRONG_VERSION_NUMBER, "there is no TLS at that port", "the client does not speak TLS" },
-	{ SSL_R_UNSUPPORTED_PROTOCOL, "the server does not speak TLS 1.3",
-	  "the client does not speak TLS 1.3" },
-};
-
-const char *credentials_explain(SSL *tls, unsigned long code, bool client)
-{
-	long verdict = SSL_get_verify_result(tls);
-	const char *text;
-
-	/* With a pre-shared key there is none. */
-	if (verdict == X509_V_ERR_UNSPECIFIED)
-		verdict = X509_V_OK;
-	/* The server went on with certificates, because it does not know the key that was offered. */
-	if (client && verdict != X509_V_OK &&
-	    credentials_psk_find(state_of(tls)->credentials, &state_of(tls)->snid))
-		return "the server does not know this supernet's pre-shared key: copy it there";
-	for (size_t i = 0; verdict != X509_V_OK && i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
-		if (verdicts[i].error == verdict)
-			return verdicts[i].text;
-	if (verdict != X509_V_OK)
-		return X509_verify_cert_error_string(verdict);
-	for (size_t i = 0; code && i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		if (reasons[i].reason == ERR_GET_REASON(code))
-			return client ? reasons[i].client : reasons[i].server;
-	if (!code)
-		return NULL;
-	if (ERR_SYSTEM_ERROR(code))
-		return strerror(ERR_GET_REASON(code));
-	text = ERR_reason_error_string(code);
-	return text ? text : "the TLS handshake failed";
+	return state->client && credentials_psk_find(state->credentials, &state->snid);
 }

@@ -28,6 +28,7 @@ struct datapath_config {
 	uint32_t ring_bytes;		/* power of two */
 	uint32_t held_bytes_per_supernet;
 	uint32_t window_ms;
+	bool source_check;	/* take packets only from where their source lives */
 	bool merge;	/* TCP segments on receipt, by a VXLAN socket on Geneve's port */
 };
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define BUSY_TRIES	8
+#define COARSE_NS	(10 * NSEC_PER_MSEC)	/* a tick of the slowest kernels */
 
 /* Kernels before 6.15 answer EBUSY when BPF is at the same bucket on this CPU. */
 int dp_update(int fd, const struct varp_key *key, const void *value, uint64_t flags)
@@ -141,6 +142,10 @@ int dp_end_negative(struct datapath *dp, const struct varp_key *key, uint64_t de
 	err = mark_notknown(dp, key, deadline_ns);
 	packets = held_take(dp->held, key);
 	for (struct held_packet *p = packets; p; p = p->next) {
+		if (!varp_addr_is_zero(&p->from)) {
+			dp_count(dp, VARP_DROP_SOURCE_NOTKNOWN, 1);
+			continue;
+		}
 		dp_send_icmp(dp, false, 0, p->ifindex, p->frame, p->frame_len);
 		dp_count(dp, reason, 1);
 	}
@@ -161,12 +166,14 @@ int datapath_notknown(struct datapath *dp, const struct varp_key *key, uint64_t 
 static bool window_renewed(struct datapath *dp, const struct varp_key *key)
 {
 	struct varp_pending pending;
+	uint64_t began_ns;
 
 	if (!read_open(dp, key, &pending))
 		return false;
+	/* By BPF's coarse clock: the event of the packet that began it may seem to be older. */
+	began_ns = pending.deadline_ns - dp_window_ns(dp) - COARSE_NS;
 	dp_count(dp, VARP_DROP_HELD_EXPIRED,
-		 held_drop_before(dp->held, key, pending.deadline_ns - dp_window_ns(dp),
-				  dp_now_ns()));
+		 held_drop_before(dp->held, key, began_ns, dp_now_ns()));
 	dp_ring_miss_again(dp, key);
 	return true;
 }

@@ -178,25 +178,14 @@ int dp_node_store(struct datapath *dp, const struct dp_device *device, const str
 }
 
 struct dp_node *dp_node_find(struct datapath *dp, const struct varp_key *key,
-			     struct dp_device **out)
+			     struct dp_device **device)
 {
-	struct dp_device *device, *next;
 	struct dp_node *node;
 
 	HASH_FIND(hh, dp->nodes, key, sizeof(*key), node);
-	if (!node || !out)
-		return node;
-	HASH_ITER(hh_peer, dp->by_peer, device, next) {
-		if (!varp_snid_equal(&device->record.snid, &key->snid))
-			continue;
-		DL_FOREACH(device->nodes, node) {
-			if (!varp_addr_equal(&node->key.vaddr, &key->vaddr))
-				continue;
-			*out = device;
-			return node;
-		}
-	}
-	return NULL;
+	if (node && device)
+		*device = node->device;
+	return node;
 }
 
 struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
@@ -208,6 +197,7 @@ struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
 		return NULL;
 	node->key = *key;
 	node->plen = (uint8_t)plen;
+	node->device = device;
 	HASH_ADD(hh, dp->nodes, key, sizeof(node->key), node);
 	if (!node->hh.tbl) {
 		free(node);

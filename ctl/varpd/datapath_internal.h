@@ -77,6 +77,7 @@ struct dp_underlay {
 struct dp_node {
 	struct varp_key key;
 	uint8_t plen;
+	struct dp_device *device;	/* that it is an address of */
 	struct dp_node *prev, *next;
 	UT_hash_handle hh;
 };

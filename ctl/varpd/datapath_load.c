@@ -125,6 +125,7 @@ static int prepare(struct datapath *dp)
 	int err;
 
 	dp->skel->rodata->window_ns = dp_window_ns(dp);
+	dp->skel->rodata->source_check = dp->config.source_check;
 	/* Never one salt for two loads: the counter behind it in nonces begins anew with each. */
 	if (getrandom((void *)dp->skel->rodata->sender_salt, VARP_SALT_LEN, 0) != VARP_SALT_LEN)
 		return -EIO;

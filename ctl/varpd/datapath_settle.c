@@ -42,12 +42,59 @@ static uint64_t *written_at(struct dp_settle *settle, const struct varp_key *key
 	return &settle->written_ns[hash % WRITTEN];
 }
 
+/* Where an answered lookup's key lives: its mapping says so, or its entry while the former is yet to come. */
+static bool answered_raddr(struct datapath *dp, const struct varp_key *key, struct varp_addr *raddr)
+{
+	struct varp_mapping mapping;
+	struct varp_pending pending;
+
+	if (!bpf_map_lookup_elem(dp->maps.pending, key, &pending) &&
+	    pending.state == VARP_PENDING_DRAINING) {
+		*raddr = pending.raddr;
+		return true;
+	}
+	if (!dp_cached(dp, key, &mapping))
+		return false;
+	*raddr = mapping.raddr;
+	return true;
+}
+
+/* The source check of what has arrived and waited: keeps what came from where its source lives. */
+static void judge_sources(struct datapath *dp, const struct varp_key *key,
+			  struct held_packet **packets)
+{
+	struct varp_addr raddr;
+	bool asked = false, known = false;
+
+	while (*packets) {
+		struct held_packet *p = *packets;
+
+		if (varp_addr_is_zero(&p->from)) {
+			packets = &p->next;
+			continue;
+		}
+		if (!asked)
+			known = answered_raddr(dp, key, &raddr);
+		asked = true;
+		if (known && varp_addr_equal(&p->from, &raddr)) {
+			dp->stats.counters[VARP_COUNTER_REINJECTED_PACKETS]++;
+			packets = &p->next;
+			continue;
+		}
+		dp_count(dp, VARP_DROP_SOURCE_MISMATCH, 1);
+		*packets = p->next;
+		p->next = NULL;
+		held_packets_free(p);
+	}
+}
+
 static void held_send(struct datapath *dp, const struct varp_key *keys, unsigned int count)
 {
 	struct held_packet *all = NULL, **end = &all;
 
 	for (unsigned int i = 0; i < count; i++) {
 		*end = held_take(dp->held, &keys[i]);
+		judge_sources(dp, &keys[i], end);
 		while (*end)
 			end = &(*end)->next;
 	}

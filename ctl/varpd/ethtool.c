@@ -31,18 +31,18 @@ static int ethtool(int fd, const char *dev, void *command)
 
 static int count_features(int fd, const char *dev, uint32_t *count)
 {
-	struct {
-		struct ethtool_sset_info info;
-		uint32_t data;
-	} sset = {
-		.info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES },
-	};
-	int err = ethtool(fd, dev, &sset.info);
+	/* The structure ends in an array; the answer is its one element. */
+	uint64_t room[(sizeof(struct ethtool_sset_info) + sizeof(*count)) / sizeof(uint64_t) + 1] = { 0 };
+	struct ethtool_sset_info *info = (struct ethtool_sset_info *)room;
+	int err;
 
+	info->cmd = ETHTOOL_GSSET_INFO;
+	info->sset_mask = 1ULL << ETH_SS_FEATURES;
+	err = ethtool(fd, dev, info);
 	if (err)
 		return err;
-	*count = sset.data;
-	return sset.data && sset.data <= FEATURES_MAX ? 0 : -EOPNOTSUPP;
+	*count = info->data[0];
+	return *count && *count <= FEATURES_MAX ? 0 : -EOPNOTSUPP;
 }
 
 static int find_feature(int fd, const char *dev, const char *feature, uint32_t count,

@@ -26,6 +26,8 @@ struct held_packet {
 	uint32_t ifindex;		/* device it was captured at */
 	uint32_t frame_len;
 	uint16_t gso_size;
+	/* It came from there, and waits to hear whether its source lives there. Zero: a node's own */
+	struct varp_addr from;
 	uint8_t frame[];
 };
 

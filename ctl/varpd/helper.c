@@ -249,6 +249,24 @@ int helper_open_file(const char *path)
 	return ask(HELPER_FILE, 0, path, -1);
 }
 
+FILE *helper_fopen(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	int fd;
+
+	if (file || errno != EACCES || !helper_runs())
+		return file;
+	fd = helper_open_file(path);
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	file = fdopen(fd, "r");
+	if (!file)
+		close(fd);
+	return file;
+}
+
 int helper_remove_run_dir(void)
 {
 	return ask(HELPER_REMOVE_RUN_DIR, 0, "", -1);

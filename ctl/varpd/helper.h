@@ -9,6 +9,7 @@
 #define VARPD_HELPER_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "error.h"
 
@@ -40,6 +41,8 @@ int helper_open_netns(const char *path);
 int helper_open_socket(int netns_fd, enum helper_socket kind);
 /* The configuration file, or one in the directory of credentials, for reading. -EPERM: neither */
 int helper_open_file(const char *path);
+/* The same as fopen(path, "re"), by the helper where the caller may not. NULL and errno */
+FILE *helper_fopen(const char *path);
 
 /* What is empty of the instance below /run/varp; and its pins. 0 or -errno */
 int helper_remove_run_dir(void);

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -150,6 +152,25 @@ void instance_unlock(const char *instance, int lock)
 	if (!helper_runs() || helper_remove_run_dir())
 		instance_remove_dirs(instance);
 	close(lock);
+}
+
+int instance_bind(const char *path, mode_t mode, struct varpd_error *error)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
+	mode_t mask;
+
+	if (fd < 0)
+		return varpd_fail(error, -errno, "cannot open a unix socket: %s", strerror(errno));
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
+	unlink(path);
+	mask = umask(~mode & 0777);
+	err = bind(fd, (struct sockaddr *)&name, sizeof(name)) ? errno : 0;
+	umask(mask);
+	if (!err)
+		return fd;
+	close(fd);
+	return varpd_fail(error, -err, "cannot make %s: %s", path, strerror(err));
 }
 
 void instance_raise_limits(void)

@@ -6,6 +6,8 @@
 #ifndef VARPD_INSTANCE_H
 #define VARPD_INSTANCE_H
 
+#include <sys/types.h>
+
 #include "error.h"
 
 /*
@@ -21,6 +23,8 @@ int instance_lock(const char *instance, int *lock, struct varpd_error *error);
 void instance_unlock(const char *instance, int lock);	/* and leaves nothing below /run/varp */
 /* What is empty of them; also called by the helper process. */
 void instance_remove_dirs(const char *instance);
+/* A unix socket at this path, in the place of what is there: the instance's lock is the caller's. */
+int instance_bind(const char *path, mode_t mode, struct varpd_error *error);
 void instance_raise_limits(void);
 
 #endif

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The key exchange's frame: the listening socket, how many connections there may be, and the periodic look
- * at what has changed. See keyx.h.
+ * The key exchange's frame: the listening socket, how many connections there may be, and the
+ * periodic look at what has changed. See keyx.h.
  *
- * Nothing listens while there are no credentials. When all places are taken the oldest connection that has
- * not come to TLS makes room: whoever holds connections open loses them to those who go on.
+ * Nothing listens while there are no credentials. When all places are taken the oldest connection
+ * that has not come to TLS makes room: whoever holds connections open loses them to those who go
+ * on.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -128,7 +129,8 @@ static int open_listener(struct keyx *keyx)
 	if (fd < 0)
 		return fd;
 	keyx->fd = fd;
-	keyx->listener = event_new(keyx->varpd->base, fd, EV_READ | EV_PERSIST, on_acceptable, keyx);
+	keyx->listener =
+		event_new(keyx->varpd->base, fd, EV_READ | EV_PERSIST, on_acceptable, keyx);
 	return !keyx->listener || event_add(keyx->listener, NULL) ? -ENOMEM : 0;
 }
 
@@ -163,10 +165,12 @@ static void listen_if_needed(struct keyx *keyx)
 	}
 	close_listener(keyx);
 	varpd_fail(&keyx->listen_error, err,
-		   err == -EADDRINUSE ? "TCP port %u is taken by another program: no client can "
-					"exchange keys with this host; stop that or choose --key-port"
-				      : "cannot open TCP port %u, no client can exchange keys with "
-					"this host: %s", port, strerror(-err));
+		   err == -EADDRINUSE
+			   ? "TCP port %u is taken by another program: no client can "
+			     "exchange keys with this host; stop that or choose --key-port"
+			   : "cannot open TCP port %u, no client can exchange keys with "
+			     "this host: %s",
+		   port, strerror(-err));
 	if (!had_error)
 		varpd_log(VARPD_LOG_ERROR, "%s", keyx->listen_error.text);
 }

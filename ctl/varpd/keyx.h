@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The key exchange: sessions for the engine, made over TLS 1.3 on TCP port 2502 (docs/PROTOCOL.md, "Key
- * exchange"). As a client when the engine asks for one (VARP_ACTION_SESSION), as a server for whoever
- * proves to be a member of a supernet that is served here. After an exchange nothing is left of TLS; as a
- * server we remember with whom each session was made, to end it when that does not hold any more.
+ * The key exchange: sessions for the engine, made over TLS 1.3 on TCP port 2502 (docs/PROTOCOL.md,
+ * "Key exchange"). As a client when the engine asks for one (VARP_ACTION_SESSION), as a server for
+ * whoever proves to be a member of a supernet that is served here. After an exchange nothing is
+ * left of TLS; as a server we remember with whom each session was made, to end it when that does
+ * not hold any more.
  *
  *   keyx.c           the listening socket, limits, the periodic look at credentials
  *   keyx_conn.c      one connection: TLS, its deadline, its end
@@ -29,8 +30,8 @@ void keyx_close(struct keyx *keyx);
 void keyx_reload(struct keyx *keyx);
 
 /*
- * The engine needs a session with this server. Returns at once; the engine is told later, from the event
- * loop. One exchange goes on for each supernet; asking again changes nothing.
+ * The engine needs a session with this server. Returns at once; the engine is told later, from the
+ * event loop. One exchange goes on for each supernet; asking again changes nothing.
  */
 void keyx_want(struct keyx *keyx, const struct varp_snid *snid, const struct varp_addr *server);
 
@@ -43,8 +44,9 @@ void keyx_gone(struct keyx *keyx, uint64_t id);
 /* --- For status (keyx_status.c) --- */
 
 /*
- * Members of the status object of a client: "protection" (none, insecure, psk, certificate), "session_s"
- * (what is left of its session, or null) and "session_error" (why the last exchange failed, or null).
+ * Members of the status object of a client: "protection" (none, insecure, psk, certificate),
+ * "session_s" (what is left of its session, or null) and "session_error" (why the last exchange
+ * failed, or null).
  */
 json_t *keyx_client_json(const struct keyx *keyx, const struct varp_snid *snid);
 /* Of a server: "protection", and how many "sessions" clients have. */

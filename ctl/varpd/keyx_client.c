@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The client's side: sessions that the engine asked for. One exchange for each supernet at a time; the
- * engine decides when to try again. What became of the last one is kept for `varpctl status`.
+ * The client's side: sessions that the engine asked for. One exchange for each supernet at a time;
+ * the engine decides when to try again. What became of the last one is kept for `varpctl status`.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -123,8 +123,10 @@ void keyx_client_established(struct keyx_conn *conn)
 
 	if (err == -EACCES) {
 		varp_snid_format(&want->snid, snid);
-		failed(want, "%s is not permitted to serve it: that takes urn:varp:%s:server in its "
-		       "certificate", keyx_conn_peer(conn, peer, sizeof(peer)), snid);
+		failed(want,
+		       "%s is not permitted to serve it: that takes urn:varp:%s:server in its "
+		       "certificate",
+		       keyx_conn_peer(conn, peer, sizeof(peer)), snid);
 		return;
 	}
 	if (err) {
@@ -146,9 +148,11 @@ static void refused(struct keyx_want *want, unsigned int status)
 
 	varp_snid_format(&want->snid, snid);
 	if (status == KEYX_NOT_PERMITTED)
-		failed(want, "the server does not take this host for a member: that takes "
-		       "urn:varp:%s:member in %s/host.crt, for the vaddr of its node if it names one "
-		       "(varpctl pki show)", snid, want->keyx->varpd->config.credentials);
+		failed(want,
+		       "the server does not take this host for a member: that takes "
+		       "urn:varp:%s:member in %s/host.crt, for the vaddr of its node if it names "
+		       "one (varpctl pki show)",
+		       snid, want->keyx->varpd->config.credentials);
 	else if (status == KEYX_NOT_SERVED)
 		failed(want, "the server does not serve it: name the right one with "
 		       "varpd_client_set, or have it serve with varpd_server_set");
@@ -174,7 +178,8 @@ static void take_session(struct keyx_conn *conn, const struct keyx_answer *answe
 
 	if (!varp_addr_equal(&answer->client, &conn->local) ||
 	    !varp_addr_equal(&answer->server, &conn->remote)) {
-		failed(want, "addresses are translated on the way (the server sees this host as %s, "
+		failed(want,
+		       "addresses are translated on the way (the server sees this host as %s, "
 		       "which is %s): VARP needs a path without NAT",
 		       varp_addr_format(&answer->client, there),
 		       varp_addr_format(&conn->local, here));
@@ -269,7 +274,8 @@ static int begin_connect(struct keyx_want *want)
 	if (connect(want->fd, (struct sockaddr *)&name, len) && errno != EINPROGRESS)
 		return -errno;
 	event_free(want->connecting);
-	want->connecting = event_new(want->keyx->varpd->base, want->fd, EV_WRITE, on_connected, want);
+	want->connecting =
+		event_new(want->keyx->varpd->base, want->fd, EV_WRITE, on_connected, want);
 	return !want->connecting || event_add(want->connecting, &deadline) ? -ENOMEM : 0;
 }
 
@@ -346,8 +352,8 @@ void keyx_client_sweep(struct keyx *keyx, bool changed)
 			drop(want);
 			continue;
 		}
-		if (want->ends_ns > now_ns &&
-		    !credentials_still(keyx->credentials, &want->snid, &want->identity, time(NULL))) {
+		if (want->ends_ns > now_ns && !credentials_still(keyx->credentials, &want->snid,
+								 &want->identity, time(NULL))) {
 			want->ends_ns = 0;
 			varp_engine_session_clear(keyx->varpd->engine, now_ns, &want->snid);
 		}

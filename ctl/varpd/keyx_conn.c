@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One connection of a key exchange: TLS over a connected socket, a deadline for all of it, its orderly end,
- * and the keys. What is said over it is keyx_server.c's and keyx_client.c's.
+ * One connection of a key exchange: TLS over a connected socket, a deadline for all of it, its
+ * orderly end, and the keys. What is said over it is keyx_server.c's and keyx_client.c's.
  */
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,8 +83,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
 }
 
 /*
- * A socket that is closed with octets unread resets the connection, and the peer might lose the alert that
- * tells it what is wrong.
+ * A socket that is closed with octets unread resets the connection, and the peer might lose the
+ * alert that tells it what is wrong.
  */
 static void on_leftover(evutil_socket_t fd, short what, void *ctx)
 {
@@ -189,11 +190,14 @@ struct keyx_conn *keyx_conn_new(struct keyx *keyx, int fd, const struct varp_add
 {
 	struct timeval deadline = { .tv_sec = KEYX_DEADLINE_S };
 	struct keyx_conn *conn = calloc(1, sizeof(*conn));
+	int on = 1;
 
 	if (!conn) {
 		close(fd);
 		return NULL;
 	}
+	/* A request must not wait for the acknowledgement of what TLS sent before it. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	conn->keyx = keyx;
 	conn->local = *local;
 	conn->remote = *remote;

@@ -39,7 +39,7 @@ struct keyx_conn {
 	struct keyx_conn *prev, *next;
 };
 
-/* An exchange as a client, and what became of the last one. Lives while the engine has the client. */
+/* A client's exchange, and what became of the last one. Lives while the engine has the client. */
 struct keyx_want {
 	struct keyx *keyx;
 	struct varp_snid snid;
@@ -88,15 +88,15 @@ struct keyx {
 /* --- keyx_conn.c --- */
 
 /*
- * TLS on a connected socket, which it owns from then on, also on failure. want NULL: as a server. NULL: out
- * of memory.
+ * TLS on a connected socket, which it owns from then on, also on failure. want NULL: as a server.
+ * NULL: out of memory.
  */
 struct keyx_conn *keyx_conn_new(struct keyx *keyx, int fd, const struct varp_addr *local,
 				const struct varp_addr *remote, struct keyx_want *want);
 void keyx_conn_free(struct keyx_conn *conn);
 /* Nothing more is said than what is queued: sends that, and waits for the peer's end. */
 void keyx_conn_finish(struct keyx_conn *conn);
-/* The same for a connection that failed, so that the peer learns why: takes in what it still says. */
+/* The same for one that failed, so that the peer learns why: takes in what it still says. */
 void keyx_conn_linger(struct keyx_conn *conn);
 /* The keys of a session that has everything else set. 0 or -EPROTO. */
 int keyx_conn_export(struct keyx_conn *conn, struct varp_session *session);
@@ -104,7 +104,7 @@ int keyx_conn_export(struct keyx_conn *conn, struct varp_session *session);
 char *keyx_conn_peer(const struct keyx_conn *conn, char *out, size_t len);
 /* The two ends of a socket's connection. 0 or -errno. */
 int keyx_socket_ends(int fd, struct varp_addr *local, struct varp_addr *remote);
-/* What every socket of the exchange needs, so that no supernet takes its packets in. 0 or -errno. */
+/* Marks a socket of the exchange, so that no supernet takes its packets in. 0 or -errno. */
 int keyx_socket_mark(int fd);
 
 /* --- keyx_server.c, keyx_client.c: what a connection reports --- */
@@ -117,8 +117,8 @@ void keyx_client_established(struct keyx_conn *conn);
 void keyx_client_readable(struct keyx_conn *conn);
 void keyx_client_failed(struct keyx_conn *conn, const char *why);
 /*
- * Forgets clients that are none any more and sessions that their credentials do not bear any more; tries again
- * what failed, at once if credentials have changed.
+ * Forgets clients that are none any more and sessions that their credentials do not bear any more;
+ * tries again what failed, at once if credentials have changed.
  */
 void keyx_client_sweep(struct keyx *keyx, bool changed);
 void keyx_client_close(struct keyx *keyx);
@@ -126,8 +126,8 @@ void keyx_client_close(struct keyx *keyx);
 /* --- keyx_session.c --- */
 
 /*
- * Gives the session to the engine and to the kernel's answers, with id and keys, which it chooses. 0,
- * -ENOSPC, -ENOMEM, -EPROTO.
+ * Gives the session to the engine and to the kernel's answers, with id and keys, which it chooses.
+ * 0, -ENOSPC, -ENOMEM, -EPROTO.
  */
 int keyx_session_add(struct keyx_conn *conn, struct varp_session *session,
 		     const struct credentials_identity *identity);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * See keyx_msg.h. What a peer sends is not believed to have any length or value before it was looked at,
- * although TLS has authenticated it.
+ * See keyx_msg.h. What a peer sends is not believed to have any length or value before it was
+ * looked at, although TLS has authenticated it.
  */
 #include <errno.h>
 #include <string.h>

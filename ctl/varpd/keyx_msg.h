@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The two messages of a key exchange, inside TLS: docs/PROTOCOL.md, "Key exchange", is the reference.
- * Pure: octets to fields and back. Called by keyx_server.c and keyx_client.c.
+ * The two messages of a key exchange, inside TLS: docs/PROTOCOL.md, "Key exchange", is the
+ * reference. Pure: octets to fields and back. Called by keyx_server.c and keyx_client.c.
  */
 #ifndef VARPD_KEYX_MSG_H
 #define VARPD_KEYX_MSG_H
@@ -60,8 +60,8 @@ int keyx_request_decode(const uint8_t *data, size_t len, struct keyx_request *re
 /* Octets written, or -EMSGSIZE. records are copied as they are. */
 int keyx_answer_encode(const struct keyx_answer *answer, uint8_t *out, size_t room);
 /*
- * How long the message is that begins with these octets: 0 when there are too few to say, -EINVAL when
- * it cannot be an answer.
+ * How long the message is that begins with these octets: 0 when there are too few to say, -EINVAL
+ * when it cannot be an answer.
  */
 int keyx_answer_length(const uint8_t *data, size_t len);
 int keyx_answer_decode(const uint8_t *data, size_t len, struct keyx_answer *answer);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The server's side of a key exchange: is the peer a member of a supernet that is served here? What is
- * refused is logged here, where it can be mended; a peer without credentials learns nothing.
+ * The server's side of a key exchange: is the peer a member of a supernet that is served here? What
+ * is refused is logged here, where it can be mended; a peer without credentials learns nothing.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -20,7 +20,7 @@ void keyx_server_failed(struct keyx_conn *conn, const char *why)
 	uint64_t suppressed;
 	char peer[192];
 
-	/* So that one kind of failure, which somebody causes all the time, does not hide the others. */
+	/* One kind of failure, which somebody causes all the time, must not hide the others. */
 	for (const char *c = why; *c; c++)
 		kind = kind * 31 + (unsigned char)*c;
 	if (varpd_log_allowed(&limits[kind % LOG_KINDS], LOG_MS, &suppressed))
@@ -49,17 +49,20 @@ static void log_refusal(struct keyx_conn *conn, const struct keyx_request *reque
 	if (!varp_addr_is_zero(&request->vaddr))
 		varp_addr_format(&request->vaddr, vaddr);
 	if (status == KEYX_NOT_PERMITTED)
-		varpd_log(VARPD_LOG_WARNING,
-			  "client %s wants to be a member of supernet %s%s%s, which its credentials "
-			  "do not permit: that takes urn:varp:%s:member in its certificate, or the "
-			  "supernet's own pre-shared key (%llu more suppressed)",
-			  peer, snid, *vaddr ? " as " : "", vaddr, snid,
-			  (unsigned long long)suppressed);
+		varpd_log(
+			VARPD_LOG_WARNING,
+			"client %s wants to be a member of supernet %s%s%s, which its credentials "
+			"do not permit: that takes urn:varp:%s:member in its certificate, or the "
+			"supernet's own pre-shared key (%llu more suppressed)",
+			peer, snid, *vaddr ? " as " : "", vaddr, snid,
+			(unsigned long long)suppressed);
 	else if (status == KEYX_NOT_SERVED)
 		varpd_log(VARPD_LOG_ERROR,
-			  "client %s asked for a session about supernet %s, which is not served here: "
+			  "client %s asked for a session about supernet %s, which is not served "
+			  "here: "
 			  "correct its server, or serve it with varpd_server_set (%llu more "
-			  "suppressed)", peer, snid, (unsigned long long)suppressed);
+			  "suppressed)",
+			  peer, snid, (unsigned long long)suppressed);
 	else
 		varpd_log(VARPD_LOG_ERROR, "no room for a session of client %s about supernet %s "
 			  "(%llu more suppressed)", peer, snid, (unsigned long long)suppressed);

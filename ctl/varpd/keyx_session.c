@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Sessions given out as a server: handed to the engine and to the kernel's answers, remembered with what
- * is needed to take them back, bounded for each client. Called by keyx_server.c and by the periodic look.
+ * Sessions given out as a server: handed to the engine and to the kernel's answers, remembered with
+ * what is needed to take them back, bounded for each client. Called by keyx_server.c and by the
+ * periodic look.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -86,8 +87,8 @@ void keyx_gone(struct keyx *keyx, uint64_t id)
 }
 
 /*
- * Ids cannot be guessed, so that nobody can name another's session without having seen its traffic. The
- * keys depend on the id.
+ * Ids cannot be guessed, so that nobody can name another's session without having seen its traffic.
+ * The keys depend on the id.
  */
 static int give_to_engine(struct keyx_conn *conn, struct varp_session *session)
 {
@@ -163,9 +164,11 @@ void keyx_session_sweep(struct keyx *keyx)
 		}
 	}
 	if (taken)
-		varpd_log(VARPD_LOG_INFO,
-			  "%u session%s of clients ended: their credentials are revoked, expired or "
-			  "gone", taken, taken == 1 ? "" : "s");
+		varpd_log(
+			VARPD_LOG_INFO,
+			"%u session%s of clients ended: their credentials are revoked, expired or "
+			"gone",
+			taken, taken == 1 ? "" : "s");
 }
 
 void keyx_session_close(struct keyx *keyx)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What `varpctl status` tells of keys: for each client and server whether and how it is protected, and what
- * is wrong with the credentials. Reads, and changes nothing.
+ * What `varpctl status` tells of keys: for each client and server whether and how it is protected,
+ * and what is wrong with the credentials. Reads, and changes nothing.
  */
 #include <time.h>
 
@@ -53,17 +53,20 @@ static void tell_host_cert(const struct keyx *keyx, void (*tell)(const char *tex
 	if (!ends || ends - now > SOON_S)
 		return;
 	if (ends <= now)
-		varpd_fail(&text, 0, "this host's certificate (%s/host.crt) has expired: issue another "
+		varpd_fail(&text, 0,
+			   "this host's certificate (%s/host.crt) has expired: issue another "
 			   "with `varpctl pki issue`, or mend the clock",
 			   keyx->varpd->config.credentials);
 	else
-		varpd_fail(&text, 0, "this host's certificate (%s/host.crt) ends in %lld days: issue "
-			   "another with `varpctl pki issue`", keyx->varpd->config.credentials,
-			   (long long)(ends - now) / 86400);
+		varpd_fail(&text, 0,
+			   "this host's certificate (%s/host.crt) ends in %lld days: issue "
+			   "another with `varpctl pki issue`",
+			   keyx->varpd->config.credentials, (long long)(ends - now) / 86400);
 	tell(text.text, ctx);
 }
 
-void keyx_each_problem(const struct keyx *keyx, void (*tell)(const char *text, void *ctx), void *ctx)
+void keyx_each_problem(const struct keyx *keyx, void (*tell)(const char *text, void *ctx),
+		       void *ctx)
 {
 	const char *problem = credentials_problem(keyx->credentials);
 

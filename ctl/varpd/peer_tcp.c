@@ -155,16 +155,25 @@ static int read_list(const struct sockaddr_storage *local, const struct sockaddr
 	return err;
 }
 
+int peer_tcp_owner_listed(const struct sockaddr_storage *local,
+			  const struct sockaddr_storage *remote, uid_t *uid)
+{
+	struct found found = { 0 };
+	int err = read_list(local, remote, &found);
+
+	if (err)
+		return err;
+	*uid = found.uid;
+	return is_held_open(&found) ? 0 : -ENOENT;
+}
+
 int peer_tcp_owner(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
 		   uid_t *uid)
 {
 	struct found found = { 0 };
-	int err = ask_kernel(local, remote, &found);
 
-	if (err)
-		err = read_list(local, remote, &found);
-	if (err)
-		return err;
+	if (ask_kernel(local, remote, &found))
+		return peer_tcp_owner_listed(local, remote, uid);
 	*uid = found.uid;
 	return is_held_open(&found) ? 0 : -ENOENT;
 }

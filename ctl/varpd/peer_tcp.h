@@ -14,5 +14,8 @@
  */
 int peer_tcp_owner(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
 		   uid_t *uid);
+/* The same by the list in /proc alone, for a kernel that has nothing better. */
+int peer_tcp_owner_listed(const struct sockaddr_storage *local,
+			  const struct sockaddr_storage *remote, uid_t *uid);
 
 #endif

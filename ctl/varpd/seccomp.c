@@ -91,22 +91,27 @@ static int add(scmp_filter_ctx filter, uint32_t action, const char *const *names
 	return err;
 }
 
+static int allow_value(scmp_filter_ctx filter, int number, int value)
+{
+	struct scmp_arg_cmp first = { .arg = 0, .op = SCMP_CMP_EQ, .datum_a = value };
+
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, 1, &first);
+}
+
 /* Allows a call for those values of its first argument. */
 static int add_values(scmp_filter_ctx filter, const char *name, const int *values, size_t count)
 {
 	int number = seccomp_syscall_resolve_name(name), err = 0;
 
 	for (size_t i = 0; !err && i < count; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)values[i]));
+		err = allow_value(filter, number, values[i]);
 	return err;
 }
 
 /* Reading limits is harmless, and so is their being lowered; others' are not ours. */
 static int add_own_limits(scmp_filter_ctx filter)
 {
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-				SCMP_A0(SCMP_CMP_EQ, 0));
+	return allow_value(filter, SCMP_SYS(prlimit64), 0);
 }
 
 #define LIST(list) list, sizeof(list) / sizeof((list)[0])

@@ -119,8 +119,8 @@ static int judge(struct store *store, bool *fresh, struct varpd_error *error)
 				  store->path, sqlite3_errmsg(store->db));
 	}
 	*fresh = !tables && !application && !version;
-	if (*fresh)
-		return 0;
+	if (*fresh)	/* or damaged so that nothing is seen in it */
+		return quick_check(store, error);
 	if (application != STORE_APPLICATION_ID)
 		return varpd_fail(error, -EUCLEAN, "%s is not varpd's database; move it away",
 				  store->path);
@@ -199,7 +199,7 @@ static int make_writable(struct store *store, bool fresh, struct varpd_error *er
 
 static int open_db(struct store *store, struct varpd_error *error)
 {
-	bool exists, fresh;
+	bool exists, fresh = false;
 	struct stat st;
 	int err = look_at_file(store, &exists, error);
 

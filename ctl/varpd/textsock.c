@@ -307,11 +307,7 @@ static int open_side(struct textsock *textsock, struct textsock_side *side,
 	side->resume = evtimer_new(textsock->varpd->base, on_resume, side);
 	if (!side->resume)
 		return varpd_fail(error, -ENOMEM, "out of memory");
-	fd = text_access_listen(side, on_accept, error);
-	if (fd)
-		return fd;
-	evconnlistener_set_error_cb(side->local, on_accept_error);
-	fd = text_access_check_endpoint(side, endpoint, error);
+	fd = text_access_open(side, endpoint, on_accept, on_accept_error, error);
 	if (fd || !endpoint->len)
 		return fd;
 	config_endpoint_format(endpoint, text, sizeof(text));
@@ -391,12 +387,6 @@ void textsock_close(struct textsock *textsock)
 	free_event(textsock->execute);
 	free(textsock->items);
 	free(textsock);
-}
-
-void textsock_access_changed(struct textsock *textsock)
-{
-	text_access_set_mode(&textsock->manager);
-	text_access_set_mode(&textsock->client);
 }
 
 void textsock_count(const struct textsock *textsock, unsigned int *manager, unsigned int *client)

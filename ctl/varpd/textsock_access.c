@@ -4,17 +4,16 @@
  * and the audit lines. Called by textsock.c and textsock_batch.c; rights are access.c's.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "addr.h"
 #include "control.h"
+#include "instance.h"
 #include "textsock_internal.h"
 
 static const char *socket_name(const struct textsock_side *side)
@@ -34,8 +33,8 @@ static bool is_loopback(const struct config_endpoint *endpoint)
 	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
-int text_access_check_endpoint(const struct textsock_side *side,
-			       const struct config_endpoint *endpoint, struct varpd_error *error)
+static int check_endpoint(const struct textsock_side *side, const struct config_endpoint *endpoint,
+			  struct varpd_error *error)
 {
 	char text[80];
 
@@ -49,7 +48,7 @@ int text_access_check_endpoint(const struct textsock_side *side,
 }
 
 /* The group of varpd's user, or everybody: who he is, is asked of the kernel for each connection. */
-void text_access_set_mode(const struct textsock_side *side)
+static void set_mode(const struct textsock_side *side)
 {
 	const struct access *access = side->textsock->varpd->access;
 	gid_t group = access_group(access);
@@ -64,45 +63,34 @@ void text_access_set_mode(const struct textsock_side *side)
 			  strerror(errno));
 }
 
-static int bind_local(struct textsock_side *side, struct sockaddr_un *name)
+void textsock_access_changed(struct textsock *textsock)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
-	mode_t mask;
-
-	if (fd < 0)
-		return -errno;
-	unlink(side->path);	/* of a varpd that was killed: the instance's lock is ours */
-	mask = umask(0117);
-	err = bind(fd, (struct sockaddr *)name, sizeof(*name)) ? -errno : 0;
-	umask(mask);
-	if (!err)
-		return fd;
-	close(fd);
-	return err;
+	set_mode(&textsock->manager);
+	set_mode(&textsock->client);
 }
 
-int text_access_listen(struct textsock_side *side, evconnlistener_cb on_accept,
-		       struct varpd_error *error)
+int text_access_open(struct textsock_side *side, const struct config_endpoint *endpoint,
+		     evconnlistener_cb on_accept, evconnlistener_errorcb on_error,
+		     struct varpd_error *error)
 {
 	const struct varpd *varpd = side->textsock->varpd;
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	int fd, len;
+	int fd = check_endpoint(side, endpoint, error);
 
-	len = snprintf(side->path, sizeof(side->path), "%s/%s/%s.sock", CONTROL_RUN_DIR,
-		       varpd->config.instance, socket_name(side));
-	if (len >= (int)sizeof(name.sun_path))
-		return varpd_fail(error, -ENAMETOOLONG, "path %s is too long", side->path);
-	strcpy(name.sun_path, side->path);
-	fd = bind_local(side, &name);
+	if (fd)
+		return fd;
+	snprintf(side->path, sizeof(side->path), "%s/%s/%s.sock", CONTROL_RUN_DIR,
+		 varpd->config.instance, socket_name(side));
+	fd = instance_bind(side->path, 0660, error);
 	if (fd < 0)
-		return varpd_fail(error, fd, "cannot make %s: %s", side->path, strerror(-fd));
+		return fd;
 	side->local = evconnlistener_new(varpd->base, on_accept, side,
 					 LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 1024, fd);
 	if (!side->local) {
 		close(fd);
 		return varpd_fail(error, -ENOMEM, "cannot listen on %s", side->path);
 	}
-	text_access_set_mode(side);
+	evconnlistener_set_error_cb(side->local, on_error);
+	set_mode(side);
 	return 0;
 }
 

@@ -81,14 +81,14 @@ void text_batch_run(struct textsock *textsock);
 
 /* --- textsock_access.c --- */
 
-/* 0, or -EACCES: commands would come unprotected from elsewhere. */
-int text_access_check_endpoint(const struct textsock_side *side,
-			       const struct config_endpoint *endpoint, struct varpd_error *error);
-/* The unix socket of a side. */
-int text_access_listen(struct textsock_side *side, evconnlistener_cb on_accept,
-		       struct varpd_error *error);
+/*
+ * Opens the unix socket of a side. 0 or -errno; -EACCES: at the endpoint of TCP commands would come
+ * unprotected from elsewhere.
+ */
+int text_access_open(struct textsock_side *side, const struct config_endpoint *endpoint,
+		     evconnlistener_cb on_accept, evconnlistener_errorcb on_error,
+		     struct varpd_error *error);
 void text_access_close(struct textsock_side *side);
-void text_access_set_mode(const struct textsock_side *side);
 /* A new connection: who is it, and may he? Who may not has been told. */
 bool text_access_admit(struct text_conn *conn);
 bool text_access_permits(const struct text_conn *conn, const struct varp_command *command);

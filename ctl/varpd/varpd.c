@@ -191,6 +191,7 @@ static int start_datapath(struct varpd *varpd, struct varpd_error *error)
 		.instance = varpd->config.instance,
 		.cache_max = varpd->config.cache_max,
 		.merge = varpd->config.merge,
+		.source_check = varpd->config.source_check,
 		.pending_max = varpd->config.pending_max,
 		.pending_per_supernet = varpd->config.pending_per_supernet,
 		.ring_bytes = varpd->config.ring_bytes,

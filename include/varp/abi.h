@@ -68,6 +68,8 @@
 	X(LATE,			"late",			"keyed channel's packet is behind the window")	\
 	X(SENDER_STATE,		"sender_state",		"no room to remember a keyed channel's sender")	\
 	X(SEAL_FAILED,		"seal_failed",		"too long for a keyed channel, or a super-packet") \
+	X(SOURCE_MISMATCH,	"source_mismatch",	"inner source does not live at the outer source") \
+	X(SOURCE_NOTKNOWN,	"source_notknown",	"inner source is not known in its supernet")	\
 	X(DECAP_FAILED,		"decap_failed",		"kernel refused to remove headers")		\
 	X(HELD_EXPIRED,		"held_expired",		"no answer within the lookup window")		\
 	X(HELD_NOTKNOWN,	"held_notknown",	"held packet's destination is not known")	\
@@ -368,8 +370,28 @@ struct varp_joined {
 struct varp_answer {
 	struct varp_addr raddr;
 	__u32 ttl_s;		/* as told; zero: the supernet's default */
+	/*
+	 * varp_answer_check(). The kernel may give an entry's memory to another key while a program
+	 * still reads it: what was read does not fit its key then
+	 */
+	__u32 check;
 };
-_Static_assert(sizeof(struct varp_answer) == 20, "no holes");
+_Static_assert(sizeof(struct varp_answer) == 24, "no holes");
+
+static inline __attribute__((always_inline)) __u32
+varp_answer_check(const struct varp_key *key, const struct varp_answer *answer)
+{
+	typedef __u32 __attribute__((may_alias)) word;
+	const word *k = (const word *)key, *a = (const word *)answer;
+	__u64 sum = answer->ttl_s;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(*key) / sizeof(*k); i++)
+		sum = (sum ^ k[i]) * 0x9e3779b97f4a7c15ULL;
+	for (i = 0; i < sizeof(answer->raddr) / sizeof(*a); i++)
+		sum = (sum ^ a[i]) * 0x9e3779b97f4a7c15ULL;
+	return sum >> 32;
+}
 
 struct varp_served_key {
 	struct varp_snid snid;
@@ -442,7 +464,13 @@ struct varp_event {
 	__u32 mtu;		/* TOO_BIG: largest inner packet; PMTU: largest outer packet */
 	__u16 gso_size;		/* of a super-packet, else zero */
 	__u16 gso_segs;
+	/*
+	 * MISS, HOLD: the packet came from there and key is its source, to be looked up and
+	 * compared; ifindex is the peer of the node it is for. Zero: it is a node's own, key is
+	 * where it goes.
+	 */
+	struct varp_addr from;
 };
-_Static_assert(sizeof(struct varp_event) == 56, "no holes");
+_Static_assert(sizeof(struct varp_event) == 72, "no holes");
 
 #endif

@@ -13,12 +13,17 @@
 
 static void begin_like_ours(uint8_t *data, size_t len)
 {
+	struct varp_geneve geneve = { .flags = VARP_GENEVE_F_CRITICAL, .proto = htons(0x0800) };
+	struct varp_geneve_opt option = { .opt_class = htons(VARP_GENEVE_OPT_CLASS),
+					  .type = (uint8_t)(VARP_GENEVE_OPT_TYPE + random_below(2)),
+					  .snid.b[9] = 0x10 };
 	static const uint8_t varp[] = { VARP_VERSION, 0, 0, VARP_MSG_LEN, 0, 128, 0, 0 };
-	static const uint8_t geneve[] = { 7, VARP_GENEVE_F_CRITICAL, 8, 0, 0, 0, 0, 0, 0xff, 0x56, 0x81, 6,
-					  [20] = 0x65, 0x58, [33] = 0x10, 8, 0 };	/* Bridge, SnId, IPv4 again */
 
-	if (random_below(2) && len >= sizeof(geneve)) {
-		memcpy(data, geneve, sizeof(geneve));
+	if (random_below(2) && len >= sizeof(geneve) + sizeof(option)) {
+		option.rsvd_words = option.type == VARP_GENEVE_OPT_TYPE ? VARP_GENEVE_OPT_WORDS : VARP_GENEVE_KEYED_WORDS;
+		geneve.ver_optlen = 1 + option.rsvd_words;
+		memcpy(data, &geneve, sizeof(geneve));
+		memcpy(data + sizeof(geneve), &option, sizeof(option));
 	} else if (len >= sizeof(varp)) {
 		memcpy(data, varp, sizeof(varp));
 		data[1] = (uint8_t)random_below(6);

@@ -64,7 +64,9 @@ static void build(uint8_t *f, const uint8_t mac[6], uint32_t from_be, uint32_t t
 	option->opt_class = htons(VARP_GENEVE_OPT_CLASS);
 	option->type = VARP_GENEVE_OPT_TYPE;
 	option->rsvd_words = VARP_GENEVE_OPT_WORDS;
+	option->bridge = htons(VARP_GENEVE_OPT_BRIDGE);
 	option->snid = node->snid;
+	option->proto = htons(ETH_P_IP);
 	put_ip4_udp(f + INNER_IP, htonl(0x0a010063), node->vaddr_be, 7000, 7000, FRAME_LEN - COPY);
 }
 
@@ -142,7 +144,7 @@ static bool read_copy(const uint8_t *copy, struct varp_snid *snid)
 		if (at + len > end)
 			return false;
 		if (ours && !found)
-			memcpy(snid, copy + at + 4, sizeof(*snid));
+			memcpy(snid, copy + at + offsetof(struct varp_geneve_opt, snid), sizeof(*snid));
 		found |= ours;
 		at += len;
 	}

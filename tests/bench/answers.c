@@ -2,8 +2,8 @@
 /*
  * What one answer from XDP costs, with a mirror of 1,000 to 1,000,000 mappings: with and without a
  * session, for a mapping that is there and one that is not, and what a frame costs that is none of
- * ours. Each run has a request of its own, so each is a system call, timed by the kernel inside; the
- * clock's own share is measured with a program that does nothing and taken off.
+ * ours. Each run has a request of its own, so each is a system call, timed by the kernel inside;
+ * the clock's own share is measured with a program that does nothing and taken off.
  *
  *   answers OBJECT RUNS ENTRIES...	OBJECT: build/gen/answer.bpf.o; prints `WHAT ENTRIES NS` lines
  *
@@ -97,6 +97,7 @@ static void set_up(uint32_t entries)
 		struct varp_addr vaddr = vaddr_at(&base, i);
 		struct varp_key key = varp_key_make(&snid, &vaddr);
 
+		answer.check = varp_answer_check(&key, &answer);
 		put("varp_answers", &key, &answer);
 	}
 }
@@ -163,14 +164,17 @@ static void make_request(struct frame *f, uint32_t index, bool authenticated)
 					.vaddr = vaddr_at(&base, index)};
 	if (authenticated)
 		sign(&f->msg);
-	f->udp = (struct udphdr){.source = htons(VARPDB_VARP_PORT), .dest = htons(VARPDB_VARP_PORT), .len = len};
+	f->udp = (struct udphdr){.source = htons(VARPDB_VARP_PORT),
+				 .dest = htons(VARPDB_VARP_PORT),
+				 .len = len};
 	f->udp.check = ~fold(sum_of(&f->ip.saddr, 8) + htons(IPPROTO_UDP) + len +
 			     sum_of(&f->udp, sizeof(f->udp)) + sum_of(&f->msg, sizeof(f->msg)));
 }
 
 static uint32_t run(int prog, const struct frame *f, uint32_t repeat, uint32_t want)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f, .data_size_in = sizeof(*f), .repeat = repeat);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f, .data_size_in = sizeof(*f),
+		    .repeat = repeat);
 
 	if (bpf_prog_test_run_opts(prog, &opts))
 		die("cannot run a program: %s", strerror(errno));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Case of the BPF programs by themselves: nanoseconds per run and per lookup, by entries in the cache. tests/bench/progs.c measures."""
+"""Cases of the BPF programs by themselves: nanoseconds per run and per lookup, by entries in the cache, and per answer from XDP, by mappings
+in the mirror. tests/bench/progs.c and answers.c measure."""
 from lab import sh
 from model import Case, Goal, Metric
 
@@ -35,4 +36,26 @@ def metrics(entries):
     return tuple(rows)
 
 
-CASES = (Case("program", "cost of the programs by entries in the cache", program, metrics((1000, 10000, 100000, 1000000))),)
+ANSWERS = {
+    "answer_session": "answer from XDP in a session",
+    "answer_plain": "answer from XDP without one (--insecure)",
+    "answer_notknown": "negative answer from XDP in a session",
+    "answer_passing": "a frame that is no request",
+}
+MIRRORED = (1000, 1000000)
+
+
+def answers(lab, _peer, settings):
+    out = sh("taskset", "-c", lab.cpu["receive"], lab.helper("answers"), f"{lab.build}/gen/answer.bpf.o", settings.program_runs, *MIRRORED)
+    return {f"{kind}_{entries}": float(ns) for kind, entries, ns in map(str.split, out.splitlines())}
+
+
+def answer_metrics():
+    rows = [Metric(f"{kind}_{n}", f"{what}; {n:,} mappings", "ns", more=False,
+                   goals=(Goal(600, least=False),) if (kind, n) == ("answer_session", MIRRORED[0]) else ())
+            for kind, what in ANSWERS.items() for n in MIRRORED]
+    return tuple(rows)
+
+
+CASES = (Case("program", "cost of the programs by entries in the cache", program, metrics((1000, 10000, 100000, 1000000))),
+         Case("answers", "cost of answers from XDP by mappings in the mirror", answers, answer_metrics()))

@@ -95,7 +95,7 @@ class Lab:
         # Durability is measured: not below /dev/shm, and /tmp may be a memory file system.
         self.tmp = tempfile.mkdtemp(prefix=self.prefix + "-", dir=state_parent or "/var/tmp")
         self.namespaces, self.processes, self.varpds = [], [], {}
-        self.offload_state, self.steered = None, False
+        self.offload_state, self.steered, self.attached = None, False, True
         cpus = sorted(os.sched_getaffinity(0))
         self.cpu = {"send": cpus[0], "receive": cpus[1] if len(cpus) > 1 else cpus[0]}
 
@@ -163,6 +163,16 @@ class Lab:
         for number, host in enumerate("ab", 1):
             self.ctl(host, "attach", "eth0")
             self.ctl(host, "join", SUPERNET, f"10.1.0.{number}/24", "server", SERVER, "dev", "sn0")
+
+    def attach(self, on):
+        """Off: other peers' packets pass no program of ours."""
+        if on == self.attached:
+            return
+        for host in "ab":
+            self.ctl(host, "attach" if on else "detach", "eth0")
+        self.attached = on
+        if on:
+            wait_for(5, lambda: all(self.ctl_json(h, "status")["nodes"][0]["underlay"] for h in "ab"), "underlay of the nodes")
 
     # --- Offloads of the measured link ---
 

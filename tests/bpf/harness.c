@@ -21,6 +21,7 @@ __u32 harness_node, harness_node2, harness_underlay = 1;
 struct varp_bpf *harness_obj;
 __u32 harness_ring_bytes = 1 << 20;
 bool harness_decap_l3_flags;
+bool harness_source_check;
 
 static struct ring_buffer *ring;
 static struct told *told_to;
@@ -69,6 +70,7 @@ int harness_open(void **state)
 	harness_obj->rodata->netns_inode = HARNESS_NETNS;
 	harness_obj->rodata->instance_id = HARNESS_INSTANCE;
 	harness_obj->rodata->decap_l3_flags = harness_decap_l3_flags;
+	harness_obj->rodata->source_check = harness_source_check;
 	memcpy((void *)harness_obj->rodata->sender_salt, HARNESS_SALT, VARP_SALT_LEN);
 	if (varp_bpf__load(harness_obj))
 		return -1;

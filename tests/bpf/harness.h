@@ -63,6 +63,7 @@ extern struct varp_bpf *harness_obj;
 /* Settings for the next harness_open(). */
 extern __u32 harness_ring_bytes;
 extern bool harness_decap_l3_flags;
+extern bool harness_source_check;
 
 int harness_main(const struct CMUnitTest *tests, size_t count, const char *name);
 #define HARNESS_MAIN(tests, name)	harness_main(tests, ARRAY_SIZE(tests), name)

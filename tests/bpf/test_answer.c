@@ -88,8 +88,9 @@ static void put_served(unsigned int n, __u32 ttl_s, __u32 complete)
 static void put_answer(unsigned int n, const char *vaddr, const char *raddr, int32_t ttl_s)
 {
 	struct varp_table_entry entry = { key(n, vaddr), addr(raddr), ttl_s };
-	struct varp_answer v = { addr(raddr), ttl_s < 0 ? 0 : ttl_s };
+	struct varp_answer v = { .raddr = addr(raddr), .ttl_s = ttl_s < 0 ? 0 : ttl_s };
 
+	v.check = varp_answer_check(&entry.key, &v);
 	put(obj->maps.varp_answers, &entry.key, &v);
 	assert_int_equal(varp_engine_add(engine, 1, &entry), 0);
 }
@@ -682,6 +683,32 @@ static void test_answer_generic_unfinished_checksum_is_left(void **state)
 	put(obj->maps.varp_answer_devs, &ifindex, &native);
 }
 
+/* As read while the kernel gives its memory to another key. */
+static void test_answer_entry_of_another_key_is_passed(void **state)
+{
+	const struct varp_key mine = key(1, "10.0.0.5"), other = key(1, "10.0.0.6");
+	struct varp_wire_msg msg = request_for(1, "10.0.0.5");
+	struct frame in = frame_of(&msg), out;
+	struct varp_answer right, wrong;
+	int map;
+
+	(void)state;
+	use(true);
+	map = bpf_map__fd(obj->maps.varp_answers);
+	assert_int_equal(bpf_map_lookup_elem(map, &mine, &right), 0);
+	assert_int_equal(bpf_map_lookup_elem(map, &other, &wrong), 0);
+	put(obj->maps.varp_answers, &mine, &wrong);
+	assert_verdict("another key's", run(&in, &out), XDP_PASS);
+	for (size_t i = 0; i < sizeof(right); i++) {
+		wrong = right;
+		((__u8 *)&wrong)[i] ^= 1;
+		put(obj->maps.varp_answers, &mine, &wrong);
+		assert_verdict("half of another's", run(&in, &out), XDP_PASS);
+	}
+	put(obj->maps.varp_answers, &mine, &right);
+	assert_verdict("its own", run(&in, &out), XDP_TX);
+}
+
 static void test_answer_interface_not_told_of_is_passed(void **state)
 {
 	struct varp_wire_msg msg = request_for(1, "10.0.0.5");
@@ -838,6 +865,7 @@ int main(void)
 		cmocka_unit_test(test_answer_mutated_messages_as_the_engine),
 		cmocka_unit_test(test_answer_headers_unusual_are_passed),
 		cmocka_unit_test(test_answer_generic_unfinished_checksum_is_left),
+		cmocka_unit_test(test_answer_entry_of_another_key_is_passed),
 		cmocka_unit_test(test_answer_interface_not_told_of_is_passed),
 		cmocka_unit_test(test_answer_sessions_are_judged),
 		cmocka_unit_test(test_answer_secure_without_session_is_passed),

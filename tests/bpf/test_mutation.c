@@ -164,7 +164,7 @@ static const __u8 *named_snid(const struct frame *f)
 
 		if (!found && option[0] == VARP_GENEVE_OPT_CLASS >> 8 && option[1] == (VARP_GENEVE_OPT_CLASS & 0xff) &&
 		    option[2] == VARP_GENEVE_OPT_TYPE && at + 28 <= end)
-			found = option + 16;
+			found = option + offsetof(struct varp_geneve_opt, snid);
 	}
 	return found;
 }

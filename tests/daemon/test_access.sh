@@ -21,6 +21,13 @@ ctl_as() { local uid=$1; shift; as "$uid" "$TMP/open/varpctl" -i "$PREFIX-a" "$@
 # rc_as UID ARGUMENT...: exit status of varpctl
 rc_as() { ctl_as "$@" >"$TMP/out" 2>&1; echo $?; }
 
+# rc_of UID NN "COMMAND with 0xN": the same, with the supernet put in
+rc_of() {
+	local words
+	read -ra words <<<"${3/N/$2}"
+	rc_as "$1" "${words[@]}"
+}
+
 cat >"$TMP/varpd.conf" <<-END
 	[varpd]
 	grp-mgr-allow = mail
@@ -48,9 +55,9 @@ like "an unknown owner is told of" "$(cat "$log")" "owner: there is no user nobo
 
 for command in "cache get 0xN 10.1.0.2" "resolve 0xN 10.1.0.3" "cache show 0xN" "db show 0xN" "cache flush 0xN 10.1.0.3"; do
 	is "$command: own, other, unknown supernet; other user; stranger; root" \
-		"$(rc_as $alice ${command/N/10}) $(rc_as $alice ${command/N/20}) $(rc_as $alice ${command/N/99}) $(
-		rc_as $bob ${command/N/20}) $(rc_as $bob ${command/N/10}) $(rc_as $stranger ${command/N/10}) $(
-		must a resolve 0x30 10.1.0.3; rc_as 0 ${command/N/30})" "0 5 5 0 5 5 0"
+		"$(rc_of $alice 10 "$command") $(rc_of $alice 20 "$command") $(rc_of $alice 99 "$command") $(
+		rc_of $bob 20 "$command") $(rc_of $bob 10 "$command") $(rc_of $stranger 10 "$command") $(
+		must a resolve 0x30 10.1.0.3; rc_of 0 30 "$command")" "0 5 5 0 5 5 0"
 done
 rc_as $alice cache get 0x20 10.1.0.2 >"$TMP/rc"
 is "why is one line on stderr that says who may" "$(wc -l <"$TMP/out") $(grep -c 'not permitted: cache_get is for root, owners' "$TMP/out")" "1 1"

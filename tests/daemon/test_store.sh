@@ -31,11 +31,11 @@ trap 'rc=$?; umount -q "$state"; (exit "$rc"); clean_up' EXIT
 
 varpd_start a
 for round in 1 2 3; do
-	bg flood nsenter --net="/run/netns/$PREFIX-a" -- python3 "$ROOT/tests/daemon/store_cases.py" flood "$round"
-	enough() { [ "$(tail -n 1 "$TMP/flood.out")" -gt 3000 ]; }
+	bg "flood$round" nsenter --net="/run/netns/$PREFIX-a" -- python3 "$ROOT/tests/daemon/store_cases.py" flood "$round"
+	enough() { [ "$(tail -n 1 "$TMP/flood$round.out")" -gt 3000 ]; } 2>/dev/null
 	wait_for 20 enough
 	varpd_stop a KILL
-	answered=$(bg_wait flood | tail -n 1)
+	answered=$(bg_wait "flood$round" | tail -n 1)
 	varpd_start a
 	kept=$(ctl a -j db show "0x$round" | jq length)
 	num "kill -9, round $round: everything that was answered OK ($answered) is there" "$kept" -ge "$answered"

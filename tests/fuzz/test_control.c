@@ -16,7 +16,11 @@
 
 #include "addr.h"
 #include "control.h"
+#include "ctl/varpd/access.h"
+#include "ctl/varpd/audit.h"
+#include "ctl/varpd/channels.h"
 #include "ctl/varpd/control_socket.h"
+#include "ctl/varpd/keyx.h"
 #include "ctl/varpd/monitor.h"
 #include "ctl/varpd/net.h"
 #include "ctl/varpd/resolve.h"
@@ -181,7 +185,63 @@ const char *datapath_features(const struct datapath *dp)
 	return "made up";
 }
 
-/* --- In the place of the store, the network and the text sockets --- */
+void datapath_each_channel(struct datapath *dp,
+			   void (*visit)(const struct varp_combo *combo, const struct varp_channel *channel, void *ctx),
+			   void *ctx)
+{
+	const struct varp_channel channel = { .mode = VARP_CHANNEL_AUTH, .rotate_s = CHANNELS_ROTATE_S };
+	const struct varp_combo combo = { 0 };
+
+	(void)dp;
+	visit(&combo, &channel, ctx);
+}
+
+/* --- In the place of the store, the network, the text sockets, channels and key exchange --- */
+
+int channels_set(struct channels *channels, const struct varp_combo *combo, uint32_t mode,
+		 const uint8_t secret[VARP_CHANNEL_KEY_LEN], uint32_t rotate_s, struct varpd_error *error)
+{
+	(void)channels;
+	FUZZ_CHECK(mode < VARP_CHANNEL_MODES && (mode == VARP_CHANNEL_PLAIN || secret));
+	FUZZ_CHECK(rotate_s >= CHANNELS_ROTATE_MIN_S && rotate_s <= CHANNELS_ROTATE_MAX_S);
+	return outcome(combo->chid.b[5], error);
+}
+
+void keyx_forget(struct keyx *keyx, const struct varp_snid *snid)
+{
+	(void)keyx;
+	(void)snid;
+}
+
+json_t *keyx_client_json(const struct keyx *keyx, const struct varp_snid *snid)
+{
+	(void)keyx;
+	(void)snid;
+	return json_pack("{s:s}", "protection", "none");
+}
+
+json_t *keyx_server_json(const struct keyx *keyx, const struct varp_snid *snid)
+{
+	return keyx_client_json(keyx, snid);
+}
+
+const char *keyx_client_error(const struct keyx *keyx, const struct varp_snid *snid)
+{
+	(void)keyx;
+	return snid->b[9] & 1 ? "made up" : NULL;
+}
+
+bool keyx_server_lacks_role(const struct keyx *keyx, const struct varp_snid *snid)
+{
+	(void)keyx;
+	return snid->b[9] & 2;
+}
+
+void keyx_each_problem(const struct keyx *keyx, void (*tell)(const char *text, void *ctx), void *ctx)
+{
+	(void)keyx;
+	tell("made up", ctx);
+}
 
 int store_next(struct store *store, const struct varp_snid *snid, const struct varp_key *after,
 	       struct varp_table_entry *entries, unsigned int max, unsigned int *count, struct varpd_error *error)
@@ -272,6 +332,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	varpd.base = event_base_new();
 	varpd.timer = evtimer_new(varpd.base, ignore, NULL);
 	varpd.timer_ns = UINT64_MAX;
+	varpd.audit = audit_new(varpd.base);
+	varpd.access = access_new(&varpd.config, geteuid());
 	varpd.monitor = monitor_new();
 	varpd.resolve = resolve_new(varpd_now_ns, 6 * VARPD_NS_PER_S);
 	varpd.engine = varp_engine_new(&config);
@@ -279,7 +341,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	varpd.store = (struct store *)&varpd;
 	varpd.net = (struct net *)&varpd;
 	varpd.textsock = (struct textsock *)&varpd;
-	FUZZ_CHECK(!control_open(&varpd.control, &varpd, &error));
+	FUZZ_CHECK(varpd.audit && varpd.access && varpd.engine && !control_open(&varpd.control, &varpd, &error));
 	return 0;
 }
 

@@ -85,6 +85,17 @@ is "after the server's restart the next packet is answered" "$(pinged a 10.1.0.2
 is "no lookup was lost" "$(stat_of a .drops.held_expired)" "$before"
 num "in a new session" "$(sessions)" -ge 1
 
+# --- Renewal: a session ends every 10 s, and no lookup fails ----------------------------------------------------------------
+
+varpd_stop s
+varpd_start s --session-lifetime 10
+forget a
+is "with short sessions packets are answered" "$(pinged a 10.1.0.2 -c 1 -W 5)" 1
+resolves() { ctl a cache flush >/dev/null && ctl a resolve 0x10 10.1.0.2; }
+check "every lookup of 14 s is answered" holds_for 14 resolves
+num "within sessions of 10 s" "$(value a '.clients[0].session_s' status)" -le 10
+restart s
+
 # --- IPv6 underlay ---------------------------------------------------------------------------------------------------------
 
 must a leave 0x10

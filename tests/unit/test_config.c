@@ -91,6 +91,7 @@ static void test_config_empty_file_gives_defaults(void **state)
 	assert_int_equal(config.cache_max, 65536);
 	assert_int_equal(config.ring_bytes & (config.ring_bytes - 1), 0);
 	assert_int_equal(config.log_level, VARPD_LOG_INFO);
+	assert_int_equal(config.answers, CONFIG_ANSWERS_AUTO);
 	assert_int_equal(config.entry_count, 0);
 	config_free(&config);
 }
@@ -105,7 +106,7 @@ static void test_config_all_sections_are_read(void **state)
 		"grp-mgr-listen = [::1]:2600\n"
 		"grp-clt-listen = none\n"
 		"log-level = debug\n"
-		"\n"
+		"answers = xdp-generic\n"
 		"[underlay eth0]\n"
 		"[node web]\n"
 		"snid = 0xcafeface\n"
@@ -134,6 +135,7 @@ static void test_config_all_sections_are_read(void **state)
 	assert_string_equal(config_endpoint_format(&config.grp_clt_listen, out, sizeof(out)),
 			    "none");
 	assert_int_equal(config.log_level, VARPD_LOG_DEBUG);
+	assert_int_equal(config.answers, CONFIG_ANSWERS_GENERIC);
 	assert_int_equal(config.entry_count, 6);
 	assert_int_equal(config.entries[0].section, CONFIG_UNDERLAY);
 	assert_string_equal(config.entries[0].name, "eth0");
@@ -189,6 +191,7 @@ static const struct {
 	{ "ring not a power of two", "[varpd]\nring-bytes = 300000\n", ":2: ", "power of two" },
 	{ "not a bool", "[varpd]\ninsecure = maybe\n", ":2: ", "neither yes nor no" },
 	{ "not a level", "[varpd]\nlog-level = loud\n", ":2: ", "not one of error" },
+	{ "not a way to answer", "[varpd]\nanswers = xdp\n", ":2: ", "not one of auto, xdp-native" },
 	{ "endpoint without a port",
 	  "[varpd]\ngrp-mgr-listen = 127.0.0.1\n", ":2: ", "has no port" },
 	{ "endpoint without an address",

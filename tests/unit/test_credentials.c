@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Credentials: what certificates permit, which files are refused, and handshakes in memory between a
- * client's directory and a server's: who is let in, with which words the others are told, and when that
- * ends. Also the exporter as docs/PROTOCOL.md has it.
+ * Credentials: what certificates permit, which files are refused, and handshakes in memory between
+ * a client's directory and a server's: who is let in, with which words the others are told, and
+ * when that ends. Also the exporter as docs/PROTOCOL.md has it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -322,12 +322,15 @@ static void test_psk_lets_members_in(void **state)
 	out = shake(client, server, SNID);
 	assert_true(out.good);
 	assert_int_equal(SSL_version(out.client), TLS1_3_VERSION);
-	assert_int_equal(credentials_check(server, out.server, GRANT_MEMBER, &snid, NULL, &identity), 0);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_MEMBER, &snid, NULL, &identity), 0);
 	assert_int_equal(identity.kind, CREDENTIALS_PSK);
-	assert_int_equal(credentials_check(client, out.client, GRANT_SERVER, &snid, NULL, &identity), 0);
+	assert_int_equal(
+		credentials_check(client, out.client, GRANT_SERVER, &snid, NULL, &identity), 0);
 	/* It proves membership of its own supernet alone, even where another has the same key. */
-	assert_int_equal(credentials_check(server, out.server, GRANT_MEMBER, &other, NULL, &identity),
-			 -EACCES);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_MEMBER, &other, NULL, &identity),
+		-EACCES);
 	done_with(&out);
 	credentials_close(client);
 	credentials_close(server);
@@ -346,7 +349,8 @@ static void test_psk_that_changed_ends_sessions(void **state)
 	client = open_dir("c");
 	server = open_dir("s");
 	out = shake(client, server, SNID);
-	assert_int_equal(credentials_check(server, out.server, GRANT_MEMBER, &snid, NULL, &identity), 0);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_MEMBER, &snid, NULL, &identity), 0);
 	assert_true(credentials_still(server, &snid, &identity, time(NULL)));
 	assert_false(credentials_refresh(server));
 	put("s", PSK_FILE, 0600, key_b);
@@ -388,18 +392,18 @@ static void test_secrets_that_others_may_read_are_refused(void **state)
 		mode_t mode;
 		bool used;
 	} rows[] = {
-		{ PSK_FILE, key_a, 0600, true },
-		{ PSK_FILE, key_a, 0640, true },
-		{ PSK_FILE, key_a, 0644, false },
-		{ PSK_FILE, key_a, 0604, false },
-		{ PSK_FILE, key_a, 0620, false },
-		{ PSK_FILE, "  000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F", 0600,
-		  true },
-		{ PSK_FILE, "000102", 0600, false },
-		{ PSK_FILE, "", 0600, false },
-		{ PSK_FILE, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f00", 0600,
-		  false },
-		{ "psk/x.psk", key_a, 0600, false },
+		{PSK_FILE, key_a, 0600, true},
+		{PSK_FILE, key_a, 0640, true},
+		{PSK_FILE, key_a, 0644, false},
+		{PSK_FILE, key_a, 0604, false},
+		{PSK_FILE, key_a, 0620, false},
+		{PSK_FILE, "  000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F",
+		 0600, true},
+		{PSK_FILE, "000102", 0600, false},
+		{PSK_FILE, "", 0600, false},
+		{PSK_FILE, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f00",
+		 0600, false},
+		{"psk/x.psk", key_a, 0600, false},
 	};
 	struct varp_snid snid = snid_of(SNID);
 
@@ -460,21 +464,24 @@ static void test_certificates_let_members_in(void **state)
 	assert_int_equal(credentials_for(client, &other), CREDENTIALS_NONE);
 	out = shake(client, server, SNID);
 	assert_true(out.good);
-	assert_int_equal(credentials_check(server, out.server, GRANT_MEMBER, &snid, &zero, &identity),
-			 0);
-	assert_int_equal(credentials_check(server, out.server, GRANT_MEMBER, &snid, &vaddr, &identity),
-			 0);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_MEMBER, &snid, &zero, &identity), 0);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_MEMBER, &snid, &vaddr, &identity), 0);
 	assert_int_equal(identity.kind, CREDENTIALS_CERTIFICATE);
 	assert_true(credentials_still(server, &snid, &identity, time(NULL)));
 	assert_false(credentials_still(server, &snid, &identity, time(NULL) + 31 * 86400));
-	assert_int_equal(credentials_check(server, out.server, GRANT_MEMBER, &other, &zero, &identity),
-			 -EACCES);
-	assert_int_equal(credentials_check(server, out.server, GRANT_SERVER, &snid, NULL, &identity),
-			 -EACCES);
-	assert_int_equal(credentials_check(client, out.client, GRANT_SERVER, &snid, NULL, &identity),
-			 0);
-	assert_int_equal(credentials_check(client, out.client, GRANT_SERVER, &other, NULL, &identity),
-			 -EACCES);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_MEMBER, &other, &zero, &identity),
+		-EACCES);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_SERVER, &snid, NULL, &identity),
+		-EACCES);
+	assert_int_equal(
+		credentials_check(client, out.client, GRANT_SERVER, &snid, NULL, &identity), 0);
+	assert_int_equal(
+		credentials_check(client, out.client, GRANT_SERVER, &other, NULL, &identity),
+		-EACCES);
 	done_with(&out);
 	credentials_close(client);
 	credentials_close(server);
@@ -576,7 +583,8 @@ static void test_revoked_certificate_is_refused_and_its_sessions_end(void **stat
 	client = open_dir("c");
 	server = open_dir("s");
 	out = shake(client, server, SNID);
-	assert_int_equal(credentials_check(server, out.server, GRANT_MEMBER, &snid, NULL, &identity), 0);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_MEMBER, &snid, NULL, &identity), 0);
 	revoke_at("s", another);	/* a list that does not name it */
 	assert_true(credentials_refresh(server));
 	assert_true(credentials_still(server, &snid, &identity, time(NULL)));
@@ -605,7 +613,8 @@ static void test_other_authority_ends_sessions(void **state)
 	client = open_dir("c");
 	server = open_dir("s");
 	out = shake(client, server, SNID);
-	assert_int_equal(credentials_check(server, out.server, GRANT_MEMBER, &snid, NULL, &identity), 0);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_MEMBER, &snid, NULL, &identity), 0);
 	file = create("s", "ca.crt", 0644);
 	PEM_write_X509(file, other_ca);
 	fclose(file);
@@ -656,8 +665,8 @@ static void keep_secret(const SSL *tls, const char *line)
 		snprintf(secret_line, sizeof(secret_line), "%s", line);
 }
 
-static void expand(const uint8_t secret[32], const char *label, const uint8_t hash[32], uint8_t *out,
-		   uint16_t len)
+static void expand(const uint8_t secret[32], const char *label, const uint8_t hash[32],
+		   uint8_t *out, uint16_t len)
 {
 	uint8_t info[128], block[32];
 	size_t label_len = strlen(label), at = 0;
@@ -677,7 +686,8 @@ static void expand(const uint8_t secret[32], const char *label, const uint8_t ha
 	memcpy(out, block, len);
 }
 
-static void export_keys(const uint8_t secret[32], const uint8_t *context, size_t len, uint8_t out[32])
+static void export_keys(const uint8_t secret[32], const uint8_t *context, size_t len,
+			uint8_t out[32])
 {
 	uint8_t empty[32], hash[32], derived[32];
 
@@ -797,7 +807,8 @@ int main(void)
 		cmocka_unit_test_setup(test_certificate_permits_what_it_names, set_up),
 		cmocka_unit_test_setup(test_certificates_that_do_not_hold_are_refused, set_up),
 		cmocka_unit_test_setup(test_client_without_credentials_is_refused, set_up),
-		cmocka_unit_test_setup(test_revoked_certificate_is_refused_and_its_sessions_end, set_up),
+		cmocka_unit_test_setup(test_revoked_certificate_is_refused_and_its_sessions_end,
+				       set_up),
 		cmocka_unit_test_setup(test_other_authority_ends_sessions, set_up),
 		cmocka_unit_test_setup(test_half_replaced_certificates_leave_the_former, set_up),
 		cmocka_unit_test_setup(test_exporter_is_the_documented_one, set_up),

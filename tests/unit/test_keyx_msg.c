@@ -127,7 +127,8 @@ static void test_request_damaged_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(request_rows) / sizeof(request_rows[0]); i++) {
 		from_hex(request_hex, octets);
 		octets[request_rows[i].at] = request_rows[i].octet;
-		if (!keyx_request_decode(octets, KEYX_REQUEST_LEN, &request) != request_rows[i].good)
+		if (!keyx_request_decode(octets, KEYX_REQUEST_LEN, &request) !=
+		    request_rows[i].good)
 			fail_msg("%s", request_rows[i].name);
 	}
 	from_hex(request_hex, octets);
