@@ -302,7 +302,7 @@ test-matrix: all $(TEST_TOOLS) ## end-to-end tests with every fast path off, and
 	VARP_TEST_LOGS=$(B)/test-matrix/on VARP_TEST_OPTIONS="$(MATRIX_ON)" $(RUN) $(MATRIX_TESTS) || rc=1; \
 	exit $$rc
 
-test-attack: all $(TEST_TOOLS) ## the attacks at full size (a quarter of an hour; root)
+test-attack: all $(TEST_TOOLS) ## the attacks at full size (six minutes; root)
 	$(Q)VARP_ATTACK=full TEST_TIMEOUT=1200 $(RUN) $(ATTACK_TESTS)
 
 fuzzers: $(FUZZ_TESTS)

@@ -11,6 +11,7 @@
 #include "maps.h"
 
 #define CLOCK_CHECK_NS	(100 * NSEC_PER_MSEC)
+#define CLOCK_TICK_NS	(10 * NSEC_PER_MSEC)	/* of the slowest clock that a kernel can have */
 
 enum verdict {
 	VERDICT_OK	= -1,	/* go on */
@@ -27,7 +28,7 @@ static __always_inline struct varp_stats *stats_get(void)
 }
 
 /*
- * Boot time, good to a tick of the kernel's clock: reading the exact one costs 25 to 50 ns where the processor is a
+ * Boot time, late by a tick of the kernel's clock or two and never early: reading the exact one costs 25 to 50 ns where the processor is a
  * virtual one. The coarse clock stands still while the machine sleeps; what it lacks is measured again ten times a
  * second, so that an entry may outlive its deadline by no more than that after a resume.
  */
@@ -36,7 +37,7 @@ static __always_inline __u64 clock_now(struct varp_stats *stats)
 	__u64 coarse = bpf_ktime_get_coarse_ns();
 
 	if (coarse - stats->clock_set_ns > CLOCK_CHECK_NS) {
-		stats->clock_ahead_ns = bpf_ktime_get_boot_ns() - coarse;
+		stats->clock_ahead_ns = bpf_ktime_get_boot_ns() - coarse - CLOCK_TICK_NS;
 		stats->clock_set_ns = coarse;
 	}
 	return coarse + stats->clock_ahead_ns;

@@ -198,10 +198,10 @@ const struct ctl_command ctl_commands[] = {
 		.run = ctl_psk_new,
 		.summary = "make a pre-shared key for a supernet",
 		.more = "Prints the key and stores it in /etc/varp/pki/psk, or in DIR/psk.\n"
-			"The supernet's server and its members need the same one: copy the file, or "
-			"use psk add there.\n"
-			"varpd finds it by itself. A key that is there is kept, unless --force is "
-			"given.\n"
+			"The supernet's server and its members need the same one: copy the file, "
+			"or use psk add there.\n"
+			"varpd finds it by itself.\n"
+			"A key that is there is kept, unless --force is given.\n"
 			"\n"
 			"Whoever has the key is a member, and could pass for the server: for hosts "
 			"that do not trust each other so far, use pki.\n",
@@ -227,22 +227,22 @@ const struct ctl_command ctl_commands[] = {
 		.force = true,
 		.run = ctl_pki_init,
 		.summary = "make an authority for certificates",
-		.more = "Its key and certificate are put into /etc/varp/ca, or DIR. Do so on one host, "
-			"and keep ca.key there.\n",
+		.more = "Its key and certificate are put into /etc/varp/ca, or DIR.\n"
+			"Do so on one host, and keep ca.key there.\n",
 	},
 	{
 		.name = "pki",
 		.sub = "issue",
-		.args = "NAME [member SNID [VADDR]] [server SNID] [manager SNID] [days N] [into DIR] "
-			"[dir DIR] [--force]",
+		.args = "NAME [member SNID [VADDR]] [server SNID] [manager SNID] [days N] [into "
+			"DIR] [dir DIR] [--force]",
 		.min_args = 3,
 		.max_args = 64,
 		.complete = "none words:member,server,manager,days,into,dir",
 		.force = true,
 		.run = ctl_pki_issue,
 		.summary = "issue a host's certificate and key",
-		.more = "They are put into DIR/issued/NAME, which is to become /etc/varp/pki on that "
-			"host, or right into the directory that into names.\n"
+		.more = "They are put into DIR/issued/NAME, which is to become /etc/varp/pki on "
+			"that host, or right into the directory that into names.\n"
 			"\n"
 			"member makes it a client of the supernet, with VADDR as that node only.\n"
 			"server lets it serve the supernet.\n"
@@ -251,8 +251,8 @@ const struct ctl_command ctl_commands[] = {
 			"days is how long it holds, 365 unless given.\n"
 			"dir is where the authority is, /etc/varp/ca unless given.\n"
 			"\n"
-			"With --force a new certificate takes the place of a former one, which stays "
-			"valid unless revoked, and is kept as former-SERIAL.crt for that.\n",
+			"With --force a new certificate takes the place of a former one, which "
+			"stays valid unless revoked, and is kept as former-SERIAL.crt for that.\n",
 	},
 	{
 		.name = "pki",
@@ -263,7 +263,8 @@ const struct ctl_command ctl_commands[] = {
 		.complete = "none words:dir none",
 		.run = ctl_pki_revoke,
 		.summary = "revoke a certificate",
-		.more = "Adds it to DIR/revoked.crl. Copied to /etc/varp/pki of a host, the list holds "
+		.more = "Adds it to DIR/revoked.crl.\n"
+			"Copied to /etc/varp/pki of a host, the list holds "
 			"there within a minute, for sessions that were made before, too.\n"
 			"A FILE has a slash in it.\n",
 	},

@@ -3,6 +3,7 @@
  * attach, detach, join, leave.
  */
 #include "addr.h"
+#include "channels.h"
 #include "control_internal.h"
 #include "nodes.h"
 
@@ -30,9 +31,10 @@ int control_do_detach(struct control_conn *conn, struct control_args *args, json
 
 json_t *control_json_node(const struct datapath_node *node)
 {
-	return json_pack("{s:o, s:o, s:o, s:i, s:s, s:s?, s:s?, s:o, s:o, s:i}",
+	return json_pack("{s:o, s:o, s:s, s:o, s:i, s:s, s:s?, s:s?, s:o, s:o, s:i}",
 			 "snid", control_json_snid(&node->key.snid),
 			 "chid", control_json_chid(&node->chid),
+			 "mode", channels_mode_name(node->mode),
 			 "vaddr", control_json_addr(&node->key.vaddr),
 			 "prefix_len", (int)node->plen,
 			 "dev", node->dev,

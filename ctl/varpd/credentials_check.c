@@ -86,7 +86,7 @@ int credentials_check(const struct credentials *credentials, SSL *tls, enum gran
 	/* A peer that names no protocol is not asked for one by TLS. */
 	SSL_get0_alpn_selected(tls, &alpn, &alpn_len);
 	if (alpn_len != strlen(CREDENTIALS_ALPN) - 1 ||
-	    memcmp(alpn, CREDENTIALS_ALPN + 1, alpn_len))
+	    memcmp(alpn, &CREDENTIALS_ALPN[1], alpn_len))
 		return -EPROTO;
 	if (!cert)
 		return identify_psk(credentials, tls, snid, identity);

@@ -82,6 +82,7 @@ struct datapath_node {
 	struct varp_key key;
 	struct varp_chid chid;
 	unsigned int plen;
+	uint32_t mode;		/* enum varp_channel_mode */
 	char dev[VARP_IFNAME_LEN];
 	char netns[VARP_NETNS_LEN];
 	char underlay[VARP_IFNAME_LEN];	/* empty: none at present */

@@ -20,6 +20,7 @@ void dp_node_describe(const struct dp_device *device, const struct dp_node *node
 	out->key = node->key;
 	out->chid = record->chid;
 	out->plen = node->plen;
+	out->mode = device->record.mode;
 	/*
 	 * A pinned raddr is where the node says it lives; the other family's serves only to send
 	 * from.

@@ -12,10 +12,12 @@ if [ "${VARP_ATTACK:-}" = full ]; then count=1000000 pps=40000; fi
 
 hosts_up b s
 host_add x 20
-told s "varpd_server_set 0x10" "varpd_server_set 0x20"
+# x is a host of both supernets, so that what claims to come from its nodes there is believed.
+told s "varpd_server_set 0x10" "varpd_server_set 0x20" "varpd_add 0x10 10.1.0.99 $UNDERLAY4.20" "varpd_add 0x20 10.1.0.99 $UNDERLAY4.20"
 for snid in 10 20; do
 	ns_add "b-$snid"
 	must b join 0x$snid 10.1.0.2/24 server $UNDERLAY4.9 dev sn0 netns "$PREFIX-b-$snid"
+	check "0x$snid: the source is known" ctl b resolve 0x$snid 10.1.0.99
 done
 mac=$(ns_ip b -j link show dev eth0 | jq -r '.[0].address')
 total() { value b '.datapath.decap_packets + ([.drops | to_entries[].value] | add)' stats; }

@@ -33,7 +33,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define BOOT_S		1000000000ULL
-#define TICK_NS		20000000LL	/* longer than a tick: the programs go by the coarse clock */
+#define TICK_NS		40000000LL	/* the programs go by the coarse clock, which may be two ticks late */
 
 struct frame {
 	size_t len;

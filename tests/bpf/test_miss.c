@@ -66,7 +66,7 @@ static void test_miss_first_packet_opens_lookup_and_travels(void **state)
 {
 	struct frame f = frame_inner("10.1.0.1", "10.1.0.2", 0, 8);
 	struct varp_key k = key(1, "10.1.0.2");
-	__u64 before = boot_ns();
+	__u64 before = boot_ns() - TICK_NS;
 	struct varp_pending p;
 	struct told t;
 
@@ -182,10 +182,10 @@ static void test_miss_expired_entry_opens_next_window(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(states); i++) {
-		__u64 before = boot_ns();
+		__u64 before = boot_ns() - TICK_NS;
 
 		setup(NULL);
-		put_pending("10.1.0.2", (struct varp_pending){ .deadline_ns = before - 1, .state = states[i],
+		put_pending("10.1.0.2", (struct varp_pending){ .deadline_ns = before, .state = states[i],
 							       .held = 8, .icmp_ns = before - 5 });
 		assert_int_equal(send_to("10.1.0.2"), TC_ACT_REDIRECT);
 		assert_true(get_pending("10.1.0.2", &p));
@@ -218,7 +218,7 @@ static void test_miss_while_draining_queues_behind(void **state)
 
 static void test_miss_notknown_dropped_and_told_at_a_bounded_rate(void **state)
 {
-	__u64 before = boot_ns();
+	__u64 before = boot_ns() - TICK_NS;
 	struct varp_pending p;
 	struct told t[2];
 	int i;

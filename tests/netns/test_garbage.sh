@@ -5,7 +5,8 @@
 # kernels: yes
 . "$(dirname "$0")/../lib.sh"
 
-hosts_up a b s
+# What is sent here comes from nowhere; the source check has a test of its own.
+VARP_TEST_OPTIONS="--source-check no" hosts_up a b s
 host_add x 20
 pair 0x10
 check "reached" reach a 10.1.0.2

@@ -5,6 +5,7 @@
 # restarted, ended when credentials are revoked, removed or expire. And each way in which they can be wrong has its own message.
 . "$(dirname "$0")/../lib.sh"
 
+# shellcheck disable=SC2034 # lib.sh reads it
 SECURE=1
 snid=0x00000000000000000010
 ca=$TMP/ca
@@ -211,5 +212,21 @@ again
 refused "server without credentials" "nothing listens at its TCP port 2502"
 chmod 644 "$TMP/pki-a/psk/$snid.psk"
 check "a key that others may read is not used" wait_for 10 logged a "chmod o="
+
+# --- Answers from the kernel know sessions, and forget them --------------------------------------------------------------------------
+
+"$VARPCTL" psk new 0x10 dir "$TMP/pki-s" >/dev/null 2>&1
+cp -p "$TMP/pki-s/psk/$snid.psk" "$TMP/pki-a/psk/"
+varpd_stop s
+varpd_start s --answers xdp-generic
+must s attach eth0
+check "the client has a session again" wait_for 35 client_is a psk
+by_kernel() { resolves && [ "$(stat_of s .varp.answered_by_xdp)" -gt 0 ]; }
+check "the kernel answers in it" wait_for 10 by_kernel
+rm "$TMP/pki-s/psk/$snid.psk"
+no_sessions() { [ "$(sessions)" = 0 ]; }
+check "without its key the server ends that session" wait_for 10 no_sessions
+forget a
+status_is "and the kernel answers no more" 4 ctl a resolve 0x10 10.1.0.2 --timeout 2
 varpd_stop s
 done_testing

@@ -54,6 +54,8 @@ cold a
 num "from the daemon's namespace, held first: eight or more arrive" "$arrived" -ge 8
 is "and the others are accounted for" $((arrived + full)) 18
 is "from the daemon's namespace, mapping known" "$(segments_arrive a)" "18 17500"
+# Its first packets would wait until b knows where it lives, and no more than eight do.
+wait_for 5 in_net a-app ping -n -q -c 1 -W "$SCALE" 10.1.0.2
 is "from a namespace of its own" "$(segments_arrive a-app)" "18 17500"
 must a cache flush
 cold a-app

@@ -118,8 +118,8 @@ static void test_completion_offers_what_fits(void **state)
 	static const struct {
 		const char *words, *expected;
 	} rows[] = {
-		{ "\"\"", "attach\ncache\ndb\ndetach\nhelp\njoin\nleave\nmonitor\npki\npsk\nresolve\nstats\ns"
-			  "tatus\nversion\n" },
+		{ "\"\"", "attach\ncache\nchannel\ndb\ndetach\nhelp\njoin\nleave\nmonitor\npki\n"
+			  "psk\nresolve\nstats\nstatus\nversion\n" },
 		{ "sta", "stats\nstatus\n" },
 		{ "cache \"\"", "show\nget\nflush\n" },
 		{ "-i x cache f", "flush\n" },
@@ -129,7 +129,7 @@ static void test_completion_offers_what_fits(void **state)
 		{ "join 0x2a 10.1.0.1/24 server \"\"", "\n" },
 		{ "join 0x2a 10.1.0.1/24 server 192.0.2.1 n", "netns\n" },
 		{ "status \"\"", "\n" },
-		{ "help c", "cache\n" },
+		{ "help c", "cache\nchannel\n" },
 		{ "--", "--color\n--timeout\n--force\n--help\n--version\n" },
 		{ "psk \"\"", "new\nadd\n" },
 		{ "pki \"\"", "init\nissue\nrevoke\nshow\n" },
