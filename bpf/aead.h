@@ -13,7 +13,10 @@
 
 #define CRYPT_WORDS_MAX	((CRYPT_AAD_LEN + CRYPT_TEXT_MAX) / 8)
 
-/* c->key is the subkey, nonce the eight octets behind the salt. Leaves Poly1305's key in the stream; first is where block 1 goes. */
+/*
+ * c->key is the subkey, nonce the eight octets behind the salt. Leaves Poly1305's key in the stream; first is where
+ * block 1 goes.
+ */
 static __always_inline void aead_init(struct crypt *c, __u64 nonce, __u32 first)
 {
 	crypt_u32 words[4] = { 0, 0, nonce, nonce >> 32 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, 2012), word by word; the caller bounds the
- * length. One source for the BPF
- * programs and for user space, since both tag the same datagrams; held against OpenSSL's in the tests.
+ * SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, 2012), word by word; the caller bounds
+ * the length. One source for the BPF programs and for user space, since both tag the same datagrams;
+ * held against OpenSSL's in the tests.
  *
  * Words are read little-endian, as the algorithm has it. The key is 16 octets.
  */
