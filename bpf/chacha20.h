@@ -55,8 +55,8 @@ static __always_inline __u64 crypt_bound(__u64 off)
 } while (0)
 
 /*
- * Two blocks of key stream for c->state, exclusive-ored to the 64 octets at b[at] and at b[then]; the counter goes up by
- * two. Two at a time, for one alone spends its time waiting for its own results.
+ * Two blocks of key stream for c->state, exclusive-ored to the 64 octets at b[at] and at b[then]; the counter goes up
+ * by two. Two at a time, for one alone spends its time waiting for its own results.
  */
 __noinline int chacha20_blocks(struct crypt *c, __u32 at, __u32 then)
 {
@@ -118,7 +118,7 @@ static __always_inline void crypt_clear_stream(struct crypt *c)
 		w[i] = 0;
 }
 
-/* Exclusive-ors key stream from the present counter on to the text from off on; to at most 127 octets behind its end. */
+/* Exclusive-ors key stream from the present counter on to the text from off on; at most 127 octets behind its end too. */
 __noinline int chacha20_text(struct crypt *c, __u32 off, __u32 len)
 {
 	__u32 i, at;

@@ -13,14 +13,19 @@
 
 #define ACCOUNT(field)	__sync_fetch_and_add(&(field), 1)
 
+static __always_inline void mapping_used(struct varp_mapping *m, __u64 now)
+{
+	if (now - m->used_ns > used_granularity_ns)
+		m->used_ns = now;
+}
+
 static __always_inline struct varp_mapping *cache_lookup(struct job *job)
 {
 	struct varp_mapping *m = bpf_map_lookup_elem(&varp_cache, &job->in.key);
 
 	if (!m || m->deadline_ns <= job->now)
 		return NULL;
-	if (job->now - m->used_ns > used_granularity_ns)
-		m->used_ns = job->now;
+	mapping_used(m, job->now);
 	return m;
 }
 

@@ -18,8 +18,13 @@ static __always_inline int source_judge(const struct varp_key *source, const str
 	struct varp_pending *p;
 
 	m = bpf_map_lookup_elem(&varp_cache, source);
-	if (m && m->deadline_ns > now)
-		return addr_equal(&m->raddr, outer_src) ? VERDICT_OK : VARP_DROP_SOURCE_MISMATCH;
+	if (m && m->deadline_ns > now) {
+		if (!addr_equal(&m->raddr, outer_src))
+			return VARP_DROP_SOURCE_MISMATCH;
+		/* Else a stream that nobody answers would be looked up anew at each end of its source's mapping. */
+		mapping_used(m, now);
+		return VERDICT_OK;
+	}
 	/* A node of this host sends nothing that arrives at an underlay. */
 	if (!addr_is_unicast(&source->vaddr) || bpf_map_lookup_elem(&varp_local, source))
 		return VARP_DROP_SOURCE_MISMATCH;

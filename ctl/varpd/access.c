@@ -14,6 +14,7 @@
 #include <uthash.h>
 
 #include "config.h"
+#include "credentials.h"
 #include "log.h"
 
 #define LIST_MAX	(ACCESS_LIST_LEN / 2)
@@ -240,6 +241,18 @@ bool access_may_command(const struct access *access, const struct peer *peer,
 		return true;
 	/* It names no supernet and concerns all. */
 	return command->type != VARP_COMMAND_INIT && access_owns(access, peer, &command->snid);
+}
+
+bool access_manager_may_connect(X509 *cert)
+{
+	return credentials_may_manage_any(cert);
+}
+
+bool access_manager_may_command(X509 *cert, const struct varp_command *command)
+{
+	bool all = command->type == VARP_COMMAND_INIT;
+
+	return credentials_may_manage(cert, all ? NULL : &command->snid);
 }
 
 bool access_is_delegated(const struct access *access, enum varp_command_source source)

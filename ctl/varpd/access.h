@@ -8,10 +8,12 @@
  *   grp-mgr-allow,     users and @groups who may give any command on that text socket
  *   grp-clt-allow
  *   [supernet] owner   users and @groups who see and change that supernet
+ *   certificates       role manager in a supernet, or in all: its commands on the text sockets
  */
 #ifndef VARPD_ACCESS_H
 #define VARPD_ACCESS_H
 
+#include <openssl/x509.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -52,6 +54,12 @@ bool access_may_connect(const struct access *access, const struct peer *peer,
 			enum varp_command_source source);
 bool access_may_command(const struct access *access, const struct peer *peer,
 			enum varp_command_source source, const struct varp_command *command);
+/*
+ * The same for who comes from elsewhere over TLS, with a certificate that was verified: a manager
+ * commands the supernets that it names, on either socket.
+ */
+bool access_manager_may_connect(X509 *cert);
+bool access_manager_may_command(X509 *cert, const struct varp_command *command);
 /* Is anybody but administrators permitted there? */
 bool access_is_delegated(const struct access *access, enum varp_command_source source);
 /* The administrators' group; -1: there is none. */

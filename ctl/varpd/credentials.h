@@ -93,8 +93,14 @@ int credentials_check(const struct credentials *credentials, SSL *tls, enum gran
 bool credentials_still(const struct credentials *credentials, const struct varp_snid *snid,
 		       const struct credentials_identity *identity, int64_t now);
 
-/* A peer's certificate, verified: may it manage the supernet? */
+/*
+ * After the handshake of a connection that is no key exchange: whose certificate is it? 0 with
+ * *identity, for credentials_still(); -EPROTO: there is none, or the peer wants a key exchange.
+ */
+int credentials_identify(SSL *tls, struct credentials_identity *identity);
+/* A peer's certificate, verified: may it manage the supernet? snid NULL: every one there is? */
 bool credentials_may_manage(X509 *cert, const struct varp_snid *snid);
+bool credentials_may_manage_any(X509 *cert);
 
 /* Names the peer of a connection: its certificate's subject, or "". For log lines. */
 char *credentials_peer_name(SSL *tls, char *out, size_t len);

@@ -10,6 +10,8 @@
 
 #include "credentials_internal.h"
 
+#define CREDENTIALS_GRANTS_MAX	256	/* of one certificate that are looked at */
+
 bool credentials_hash_name(const X509_NAME *name, uint8_t out[CREDENTIALS_HASH_LEN])
 {
 	uint8_t digest[EVP_MAX_MD_SIZE];
@@ -139,7 +141,38 @@ bool credentials_still(const struct credentials *credentials, const struct varp_
 	       !is_revoked(credentials->certs, identity);
 }
 
+int credentials_identify(SSL *tls, struct credentials_identity *identity)
+{
+	X509 *cert = SSL_get0_peer_certificate(tls);
+	const unsigned char *alpn;
+	unsigned int alpn_len;
+
+	memset(identity, 0, sizeof(*identity));
+	SSL_get0_alpn_selected(tls, &alpn, &alpn_len);
+	return cert && !alpn_len ? identify_cert(tls, cert, identity) : -EPROTO;
+}
+
 bool credentials_may_manage(X509 *cert, const struct varp_snid *snid)
 {
-	return grants_permit(cert, GRANT_MANAGER, snid, NULL);
+	struct grant grants[CREDENTIALS_GRANTS_MAX];
+	size_t count;
+
+	if (snid)
+		return grants_permit(cert, GRANT_MANAGER, snid, NULL);
+	count = grants_of(cert, grants, CREDENTIALS_GRANTS_MAX, NULL);
+	for (size_t i = 0; i < count; i++)
+		if (grants[i].role == GRANT_MANAGER && grants[i].every)
+			return true;
+	return false;
+}
+
+bool credentials_may_manage_any(X509 *cert)
+{
+	struct grant grants[CREDENTIALS_GRANTS_MAX];
+	size_t count = grants_of(cert, grants, CREDENTIALS_GRANTS_MAX, NULL);
+
+	for (size_t i = 0; i < count; i++)
+		if (grants[i].role == GRANT_MANAGER)
+			return true;
+	return false;
 }

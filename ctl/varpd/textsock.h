@@ -12,6 +12,8 @@ int textsock_open(struct textsock **out, struct varpd *varpd, struct varpd_error
 void textsock_close(struct textsock *textsock);
 /* The rights were read again. */
 void textsock_access_changed(struct textsock *textsock);
+/* Credentials may have changed: looks, and closes what came with certificates that do not hold. */
+void textsock_credentials_changed(struct textsock *textsock);
 /* How many connections are open now on the manager's and the client's socket. */
 void textsock_count(const struct textsock *textsock, unsigned int *manager, unsigned int *client);
 

@@ -33,18 +33,24 @@ static bool is_loopback(const struct config_endpoint *endpoint)
 	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
 
-static int check_endpoint(const struct textsock_side *side, const struct config_endpoint *endpoint,
+/* Where others than this host's users may connect, only TLS is spoken. */
+static int check_endpoint(struct textsock_side *side, const struct config_endpoint *endpoint,
 			  struct varpd_error *error)
 {
+	const struct varpd *varpd = side->textsock->varpd;
 	char text[80];
 
-	if (!endpoint->len || is_loopback(endpoint) || side->textsock->varpd->config.insecure)
+	if (!endpoint->len || is_loopback(endpoint) || varpd->config.insecure)
+		return 0;
+	side->tls = true;
+	if (credentials_host_ends(varpd->credentials))
 		return 0;
 	return varpd_fail(error, -EACCES,
-			  "%s-listen %s is not a loopback address: whoever reaches it could command "
-			  "varpd; use 127.0.0.1 and a tunnel, or --insecure where the network is "
-			  "trusted", socket_name(side),
-			  config_endpoint_format(endpoint, text, sizeof(text)));
+			  "%s-listen %s is not a loopback address: commands come from there over "
+			  "TLS alone, and this host has no certificate in %s; make one with "
+			  "`varpctl pki issue`, or use 127.0.0.1 and a tunnel",
+			  socket_name(side), config_endpoint_format(endpoint, text, sizeof(text)),
+			  varpd->config.credentials);
 }
 
 /* The group of varpd's user, or everybody: who he is, is asked of the kernel for each connection. */
@@ -114,10 +120,11 @@ bool text_access_admit(struct text_conn *conn)
 	const struct varpd *varpd = side->textsock->varpd;
 	const char *answer;
 
-	peer_of(conn->fd, &conn->peer);
+	if (!conn->tls)
+		peer_of(conn->fd, &conn->peer);
 	conn->local = conn->peer.pid;
 	audit_begin(varpd->audit, &conn->audit, socket_name(side), conn->peer.text);
-	if (access_may_connect(varpd->access, &conn->peer, side->source))
+	if (conn->tls || access_may_connect(varpd->access, &conn->peer, side->source))
 		return true;
 	answer = conn->peer.known ? refusal : gone;
 	audit_command(&conn->audit, "connection", NULL,
@@ -126,10 +133,42 @@ bool text_access_admit(struct text_conn *conn)
 	return false;
 }
 
-bool text_access_permits(const struct text_conn *conn, const struct varp_command *command)
+bool text_access_admit_tls(const struct textsock_side *side, const struct text_tls *tls)
 {
-	return access_may_command(conn->side->textsock->varpd->access, &conn->peer,
-				  conn->side->source, command);
+	static const char refusal[] =
+		"ERR permission this certificate manages no supernet: that takes one with "
+		"urn:varp:SNID:manager\n";
+	struct audit_source source = { 0 };
+
+	if (access_manager_may_connect(SSL_get0_peer_certificate(tls->tls)))
+		return true;
+	audit_begin(side->textsock->varpd->audit, &source, socket_name(side), tls->peer.text);
+	audit_command(&source, "connection", NULL, "not a manager's certificate");
+	audit_end(&source);
+	SSL_write(tls->tls, refusal, sizeof(refusal) - 1);
+	return false;
+}
+
+bool text_access_permits(struct text_conn *conn, const struct varp_command *command)
+{
+	if (!conn->tls)
+		return access_may_command(conn->side->textsock->varpd->access, &conn->peer,
+					  conn->side->source, command);
+	/* Reading a certificate takes longer than most commands, which name the same supernet. */
+	if (conn->manages && command->type != VARP_COMMAND_INIT &&
+	    varp_snid_equal(&conn->managed, &command->snid))
+		return true;
+	if (!access_manager_may_command(SSL_get0_peer_certificate(conn->tls), command))
+		return false;
+	conn->manages = command->type != VARP_COMMAND_INIT;
+	conn->managed = command->snid;
+	return true;
+}
+
+const char *text_access_denied(const struct text_conn *conn)
+{
+	return conn->tls ? "ERR permission this certificate does not manage this supernet\n"
+			 : "ERR permission this user may not command this supernet\n";
 }
 
 /* --- Audit --- */

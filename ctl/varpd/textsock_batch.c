@@ -18,7 +18,6 @@
 
 void text_batch_add(struct text_conn *conn, bool too_long)
 {
-	static const char denied[] = "ERR permission this user may not command this supernet\n";
 	static const char overlong[] = "ERR toolong a command has 255 characters at most\n";
 	struct textsock *textsock = conn->side->textsock;
 	struct text_item *item = &textsock->items[textsock->count];
@@ -39,7 +38,7 @@ void text_batch_add(struct text_conn *conn, bool too_long)
 			snprintf(line, sizeof(line), "ERR %s %s\n", error.word, error.text);
 			item->refused = strdup(line);
 		} else if (!text_access_permits(conn, &item->command)) {
-			item->refused = strdup(denied);
+			item->refused = strdup(text_access_denied(conn));
 		} else {
 			item->change = mappings_is_change(&item->command);
 		}

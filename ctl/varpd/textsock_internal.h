@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What textsock.c (listeners and connections) and textsock_batch.c (execution) share. For nobody
- * else.
+ * What textsock.c (listeners), textsock_conn.c (connections), textsock_tls.c (TLS), textsock_batch.c
+ * (execution) and textsock_access.c (rights) share. For nobody else.
  */
 #ifndef VARPD_TEXTSOCK_INTERNAL_H
 #define VARPD_TEXTSOCK_INTERNAL_H
@@ -14,6 +14,7 @@
 #include "log.h"
 #include "mappings.h"
 #include "textsock.h"
+#include "textsock_tls.h"
 
 /* Octets of answers: above, nothing more is read from the connection */
 #define TEXTSOCK_OUTPUT_MAX	(64 * 1024)
@@ -23,12 +24,15 @@ struct textsock_side {
 	struct textsock *textsock;
 	enum varp_command_source source;
 	struct evconnlistener *listener;	/* TCP; NULL: none */
+	bool tls;				/* spoken there, and nothing else */
 	struct evconnlistener *local;		/* the unix socket at path */
 	char path[108];
 	struct event *resume;			/* accepts again after descriptors ran out */
 	struct text_conn *oldest, *newest;	/* connections by last activity */
 	unsigned int count;
-	struct varpd_log_limit log;
+	struct text_hello *hellos;		/* TLS handshakes, oldest first */
+	unsigned int hello_count;
+	struct varpd_log_limit log, hello_log;
 };
 
 struct text_conn {
@@ -38,6 +42,10 @@ struct text_conn {
 	struct event *read, *write, *deadline;	/* deadline: NULL for the group manager */
 	struct evbuffer *out;
 	bool local;		/* by the unix socket */
+	SSL *tls;		/* NULL: plain */
+	struct credentials_identity identity;	/* over TLS: whose certificate */
+	bool manages;				/* over TLS: it is known to manage... */
+	struct varp_snid managed;
 	struct peer peer;
 	struct audit_source audit;
 	struct varp_command_reader reader;
@@ -63,6 +71,7 @@ struct textsock {
 	struct varpd *varpd;
 	struct textsock_side manager, client;
 	struct event *execute;
+	struct event *periodic;	/* looks whether certificates still hold; NULL: nobody has one */
 	/* The batch: commands of one turn of the loop, in the order they came */
 	struct text_item *items;
 	unsigned int count;
@@ -82,8 +91,8 @@ void text_batch_run(struct textsock *textsock);
 /* --- textsock_access.c --- */
 
 /*
- * Opens the unix socket of a side. 0 or -errno; -EACCES: at the endpoint of TCP commands would come
- * unprotected from elsewhere.
+ * Opens the unix socket of a side, and decides whether TLS is spoken at its TCP endpoint. 0 or
+ * -errno; -EACCES: there commands would come unprotected from elsewhere.
  */
 int text_access_open(struct textsock_side *side, const struct config_endpoint *endpoint,
 		     evconnlistener_cb on_accept, evconnlistener_errorcb on_error,
@@ -91,12 +100,20 @@ int text_access_open(struct textsock_side *side, const struct config_endpoint *e
 void text_access_close(struct textsock_side *side);
 /* A new connection: who is it, and may he? Who may not has been told. */
 bool text_access_admit(struct text_conn *conn);
-bool text_access_permits(const struct text_conn *conn, const struct varp_command *command);
+/* The same before there is one, over TLS. */
+bool text_access_admit_tls(const struct textsock_side *side, const struct text_tls *tls);
+const char *text_access_denied(const struct text_conn *conn);	/* the answer to a command */
+bool text_access_permits(struct text_conn *conn, const struct varp_command *command);
 /* Once it has been executed, with what came of it */
 void text_access_audit(const struct text_item *item, int result);
 
-/* --- textsock.c --- */
+/* --- textsock_conn.c --- */
 
+/* Takes over fd and, NULL if plain, *tls. Who may not command has been told, and is gone. */
+void text_conn_open(struct textsock_side *side, int fd, const struct text_tls *tls);
+void text_conn_close(struct text_conn *conn);
+/* Closes those over TLS whose certificate does not hold any more. */
+void text_conn_sweep(struct textsock_side *side);
 /* All queued commands of the connection have been answered: writes on, reads on, or ends it. */
 void text_conn_answered(struct text_conn *conn);
 

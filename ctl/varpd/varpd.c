@@ -345,5 +345,6 @@ void varpd_reload(struct varpd *varpd)
 		apply_config(varpd);
 	}
 	keyx_reload(varpd->keyx);
+	textsock_credentials_changed(varpd->textsock);
 	varpd_notify_ready("running");
 }

@@ -129,18 +129,21 @@ static void test_source_lookups_leave_half_of_the_bound(void **state)
 	events_take(NULL, 0);
 }
 
-/* A use by what arrives is none of this host's. */
-static void test_source_check_is_no_use_of_the_mapping(void **state)
+/* So that a stream that nobody answers is not looked up anew. What disagrees keeps nothing alive. */
+static void test_source_check_uses_the_mapping_that_it_agrees_with(void **state)
 {
 	struct varp_key k = key(1, "10.1.0.2");
-	struct run r = from("10.1.0.2", "192.0.2.2");
+	struct run r = from("10.1.0.2", "192.0.2.2"), forged = from("10.1.0.2", "192.0.2.3");
 	struct varp_mapping m;
 
 	(void)state;
 	put_mapping(1, "10.1.0.2", "192.0.2.2", 100 * BOOT_S, 0);
-	assert_int_equal(decap(&r), TC_ACT_REDIRECT);
+	decap(&forged);
 	assert_true(map_get(harness_obj->maps.varp_cache, &k, &m));
 	assert_int_equal(m.used_ns, 0);
+	assert_int_equal(decap(&r), TC_ACT_REDIRECT);
+	assert_true(map_get(harness_obj->maps.varp_cache, &k, &m));
+	assert_in_range(m.used_ns, boot_ns() - BOOT_S, boot_ns());
 }
 
 #define TEST(f)	cmocka_unit_test_setup(f, setup)
@@ -153,7 +156,7 @@ int main(void)
 		TEST(test_source_expired_mapping_is_asked_for),
 		TEST(test_source_notknown_dropped_without_icmp),
 		TEST(test_source_lookups_leave_half_of_the_bound),
-		TEST(test_source_check_is_no_use_of_the_mapping),
+		TEST(test_source_check_uses_the_mapping_that_it_agrees_with),
 	};
 
 	harness_source_check = true;

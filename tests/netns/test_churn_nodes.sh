@@ -23,7 +23,7 @@ addresses() { ns_ip a -6 -j addr show dev six | jq -c '[.[].addr_info[]? | .loca
 
 is "IPv6 addresses before" "$(addresses)" '["fd00:1::1"]'
 underlay_mtu 1300 a b
-check "underlay of 1300: the IPv4 node follows" wait_for 5 mtu_is sn0 1244
+check "underlay of 1300: the IPv4 node follows" wait_for 5 mtu_is sn0 1236
 is "the IPv6 node keeps 1280" "$(node_mtu six) $(link_mtu a six)" "1280 1280"
 is "and its address, and gets no other" "$(addresses)" '["fd00:1::1"]'
 is "small IPv6 packets pass" "$(pinged a fd00:1::2 -c 2 -i 0.1)" 2
@@ -31,11 +31,11 @@ big=$(stat_of a .drops.too_big)
 in_net a "$PROBE" send fd00:1::2 9 5 100 1200 >/dev/null
 num "those that do not fit are counted" "$(stat_of a .drops.too_big)" -gt "$big"
 must a join 0x17 10.7.0.1/24 dev both
-is "an IPv4 node joined now: MTU" "$(link_mtu a both)" 1244
+is "an IPv4 node joined now: MTU" "$(link_mtu a both)" 1236
 must a join 0x17 fd00:7::1/64 dev both
 is "with an IPv6 address as well" "$(link_mtu a both)" 1280
 must a leave 0x17 fd00:7::1
-is "and without it" "$(link_mtu a both)" 1244
+is "and without it" "$(link_mtu a both)" 1236
 must a leave 0x17
 must a join 0x17 fd00:7::1/64 dev both
 is "an IPv6 node joined now: MTU" "$(link_mtu a both)" 1280

@@ -44,7 +44,7 @@ num "dropped as loop" "$(stat_of a .drops.loop)" -gt "$loops"
 loops=$(stat_of a .drops.loop)
 in_net a /usr/bin/python3 - <<'PY'
 import socket
-data = bytes([5, 0x40, 0x08, 0x00, 0, 0, 0, 0, 0xff, 0x56, 0x81, 4]) + bytes(9) + b"\x10" + bytes(6) + bytes(40)
+data = bytes([7, 0x40, 0x08, 0x00, 0, 0, 0, 0, 0xff, 0x56, 0x81, 6]) + bytes(8) + b"\x65\x58\0\0" + bytes(9) + b"\x10\x08\0" + bytes(40)
 socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(data, ("10.1.0.2", 6081))
 PY
 is "a packet of ours inside a supernet is dropped as loop" $(($(stat_of a .drops.loop) - loops)) 1
