@@ -2,10 +2,11 @@
 """Cases of traffic between a and b: throughput, packet rate and round trips, and the processor time that they take. Sender on one processor,
 receiver on another; request and response with both ends on one. The generators are iperf3 and sockperf."""
 import json
+import os
 import re
 import time
 
-from lab import BenchError, busy_seconds, wait_for
+from lab import RAW, SUPERNET, BenchError, busy_seconds, wait_for
 from model import ALL, Case, Goal, Metric
 from peers import PEERS
 
@@ -14,7 +15,10 @@ MTU_FRAME = 1514
 
 def iperf(lab, peer, seconds, *options):
     """One iperf3 run from a to b; its JSON, and the processor time and frames of the meantime."""
-    target = PEERS[peer].target
+    return iperf_to(lab, PEERS[peer].target, seconds, *options)
+
+
+def iperf_to(lab, target, seconds, *options):
     server = lab.background("b", "receive", "listening", "iperf3", "-s", "-1", "-B", target, "--forceflush")
     octets, frames = lab.frames()
     busy = busy_seconds()
@@ -38,6 +42,39 @@ def tcp(state, flows=1, steered=False):
         return {"gbps": received["bits_per_second"] / 1e9, "cpu": busy / (received["bytes"] / 1e9),
                 "retransmits": end["sum_sent"]["retransmits"], "frame": frame}
     return run
+
+
+CHANNELS = {"plain": 0, "auth": 1, "aead": 2}
+
+
+def channels_before(lab, _settings):
+    """A node in a channel of each mode on both hosts."""
+    lab.manager("s", *(f"varpd_add {SUPERNET} 10.2.{ch}.{n} {RAW}.{n}" for ch in CHANNELS.values() for n in (1, 2)))
+    key = f"{lab.tmp}/channel.key"
+    with open(key, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write("5a" * 32 + "\n")
+    for host, n in (("a", 1), ("b", 2)):
+        for mode, ch in CHANNELS.items():
+            if ch:
+                lab.ctl(host, "channel", "set", SUPERNET, hex(ch), mode, "key", key)
+            lab.ctl(host, "join", SUPERNET, f"10.2.{ch}.{n}/24", "channel", hex(ch), "dev", f"ch{ch}")
+
+
+def channels(lab, _peer, settings):
+    prepare(lab, "mtu")
+    numbers = {}
+    for mode, ch in CHANNELS.items():
+        end, busy, _ = iperf_to(lab, f"10.2.{ch}.2", settings.seconds)
+        received = end["sum_received"]
+        numbers[mode] = received["bits_per_second"] / 1e9
+        numbers[f"{mode}_cpu"] = busy / (received["bytes"] / 1e9)
+    return {**numbers, "auth_share": numbers["auth"] / numbers["plain"], "aead_share": numbers["aead"] / numbers["plain"]}
+
+
+def channels_after(lab, _settings):
+    for host, n in (("a", 1), ("b", 2)):
+        for ch in CHANNELS.values():
+            lab.ctl(host, "leave", SUPERNET, f"10.2.{ch}.{n}")
 
 
 def udp(size):
@@ -136,6 +173,13 @@ CASES = (
     Case("tcp_mtu_16", "TCP, MTU-size frames, 16 flows", tcp("mtu", 16), tcp_metrics(), ALL, check=mtu_sized),
     Case("tcp_wire", "TCP, MTU-size frames with complete checksums, steered, as on a real wire", tcp("wire", steered=True),
          tcp_metrics(), ALL, check=mtu_sized),
+    Case("channels", "TCP, MTU-size frames, by the channel's mode", channels,
+         (Metric("plain", "plain", "Gbit/s"), Metric("plain_cpu", "plain, processor time", "s/GB", more=False),
+          Metric("auth", "auth", "Gbit/s"), Metric("auth_cpu", "auth, processor time", "s/GB", more=False),
+          Metric("auth_share", "auth against plain", "x", goals=(Goal(0.6),)),
+          Metric("aead", "aead", "Gbit/s"), Metric("aead_cpu", "aead, processor time", "s/GB", more=False),
+          Metric("aead_share", "aead against plain", "x", goals=(Goal(0.3),))), ("varp",),
+         before=channels_before, after=channels_after),
     Case("udp_64", "UDP 64 B, as fast as it goes", udp(64), udp_metrics(Goal(0.85, "bare"), Goal(1.35, "vxlan")), ALL),
     Case("udp_1400", "UDP 1400 B, as fast as it goes", udp(1400), udp_metrics(), ALL),
     Case("udp_paced", "UDP 100 B, 25 kpps", udp_paced,
