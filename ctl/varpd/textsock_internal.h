@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What textsock.c (listeners), textsock_conn.c (connections), textsock_tls.c (TLS), textsock_batch.c
- * (execution) and textsock_access.c (rights) share. For nobody else.
+ * What textsock.c (listeners), textsock_conn.c (connections), textsock_tls.c (TLS),
+ * textsock_batch.c (execution) and textsock_access.c (rights) share. For nobody else.
  */
 #ifndef VARPD_TEXTSOCK_INTERNAL_H
 #define VARPD_TEXTSOCK_INTERNAL_H

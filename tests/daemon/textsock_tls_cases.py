@@ -35,7 +35,7 @@ def connect(port=MANAGER, source=None, to=SERVER4, timeout=20):
 
 
 def read_lines(sock):
-    """All until the end, whatever that is."""
+    """Until the end, whatever that is."""
     data = b""
     try:
         while piece := sock.recv(65536):
@@ -99,22 +99,21 @@ for name, who, data, wanted in [
         ("what is wrong is said, too", "manager", b"varpd_ad 0x10\nvarpd_client_set 0x10 192.0.2.3\n", ["ERR unknown", "ERR source"]),
         ("a certificate with other roles", "member", NEVER, [DENIED])]:
     equal(name, say(who, data, len(wanted)), wanted)
-equal("the group client's socket: own and another supernet",
-      say("manager", b"varpd_client_set 0x10 192.0.2.7\nvarpd_client_set 0x20 192.0.2.7\nvarpd_client_clear 0x10\n", 3, CLIENT),
-      ["ERR credentials", DENIED, "ERR notfound"] if False else
-      say("manager", b"varpd_client_set 0x10 192.0.2.7\nvarpd_client_set 0x20 192.0.2.7\nvarpd_client_clear 0x10\n", 3, CLIENT))
-equal("over IPv6", say("manager", b"varpd_client_set 0x20 192.0.2.7\n", 1, CLIENT, to=SERVER6), [DENIED])
-with connect(CLIENT) as raw, context("manager").wrap_socket(raw) as sock:
-    equal("a group client's connection is closed", read_lines(sock), [])
+equal("the group client's socket, over IPv6",
+      say("manager", b"varpd_client_set 0x10 192.0.2.7\nvarpd_client_set 0x20 192.0.2.7\nvarpd_client_clear 0x10\n", 3, CLIENT, to=SERVER6),
+      ["OK", DENIED, "OK"])
+with connect(CLIENT, to=SERVER6) as raw, context("manager").wrap_socket(raw) as sock:
+    equal("whose connections are closed", read_lines(sock), [])
 
-check("no certificate gets nothing", say(None, NEVER, 1) is None)
-check("another authority's gets nothing", say("stranger", NEVER, 1) is None)
-check("one that has expired gets nothing", say("expired", NEVER, 1) is None)
+for name, who in (("no certificate", None), ("another authority's", "stranger"), ("one that has expired", "expired")):
+    time.sleep(1.2)     # one line a second is in the log
+    check(f"{name} gets nothing", say(who, NEVER, 1) is None)
 check("who wants a key exchange gets nothing", say(None, NEVER, 1, ctx=context("manager", "varp/1")) is None)
 check("another application protocol gets nothing", say(None, NEVER, 1, ctx=context("manager", "h2")) is None)
 old = context("manager")
 old.maximum_version = ssl.TLSVersion.TLSv1_2
 check("TLS 1.2 gets nothing", say(None, NEVER, 1, ctx=old) is None)
+time.sleep(1.2)
 with connect() as sock:
     sock.sendall(NEVER)
     try:
@@ -135,28 +134,22 @@ MANY = 20000
 many = b"".join(b"varpd_add 0x10 10.2.%d.%d 192.0.2.3\n" % (i >> 8, i & 255) for i in range(1, MANY + 1) if i & 255 not in (0, 255))
 wanted = many.count(b"\n")
 with connect(timeout=60) as raw, context("manager").wrap_socket(raw) as sock:
-    sock.settimeout(0.2)
+    sock.settimeout(0.02)
     sent, answers, idle = 0, 0, 0
-    while answers < wanted and idle < 200 * SCALE:
+    while answers < wanted and idle < 2000 * SCALE:
         try:
             sent += sock.send(many[sent:sent + 16000]) if sent < len(many) else 0
         except (socket.timeout, ssl.SSLWantWriteError):
             pass
         try:
-            answers += sock.recv(65536).count(b"OK\n")
+            answers += sock.recv(65536).count(b"\n")
             idle = 0
         except (socket.timeout, ssl.SSLWantReadError):
             idle += 1
 equal("many at a time are all answered", answers, wanted)
-equal("and executed", len(control.listing("db_show", snid="0x10")) - len(control.vaddrs("0x10")), 0)
-check("they are there", len(control.vaddrs("0x10")) >= wanted)
-check("what was not ended, or was nobody's, was not executed", not {"10.1.0.98", "10.1.0.99"} & set(control.vaddrs("0x10")))
-with connect() as raw, context("manager").wrap_socket(raw) as sock:
-    sock.sendall(b"varpd_remove 0x10 10.2.0.1\nvarpd_remove 0x10 10.2.0.1\n")
-    raw_end = sock.unwrap if False else None
-    sock.settimeout(20 * SCALE)
-    equal("answers in order", words(sock.recv(100).decode("ascii").splitlines())[:1], ["OK"])
-
+there = control.vaddrs("0x10")
+equal("and executed", sum(vaddr.startswith("10.2.") for vaddr in there), wanted)
+check("what was not ended, or was nobody's, was not executed", not {"10.1.0.98", "10.1.0.99"} & set(there))
 # --- Slow, many, garbage -----------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +209,6 @@ for _ in range(300):
     say("stranger", NEVER, 1)
     say("member", NEVER, 1)
 check("900 connections leave no memory behind", memory_kb(pid) - before < 2048, f"{before} kB, then {memory_kb(pid)} kB")
-check("nor places", wait_until(10, lambda: control.result("status")["connections"]["manager"] == 0),
+check("nor places", wait_until(10, lambda: control.result("status")["connections"]["grp_mgr"] == 0),
       str(control.result("status")["connections"]))
 done()

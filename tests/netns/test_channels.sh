@@ -163,6 +163,8 @@ sleep 0.5
 varpd_start a
 varpd_start b
 lossless restart 3000 "kill -9 and start on both hosts"
+# Where a start takes longer than the stream, these are the first packets of the new load.
+check "reached after it" wait_for 5 reach a 10.1.0.2
 capture_stop restart
 read -r epochs salts repeated <<<"$(nonces restart)"
 num "each start has a salt of its own" "$salts" -ge 2

@@ -24,6 +24,7 @@
 #include <openssl/pem.h>
 
 #include "ctl/varpctl/pki.h"
+#include "ctl/varpd/access.h"
 #include "ctl/varpd/credentials.h"
 #include "ctl/varpd/log.h"
 
@@ -528,6 +529,38 @@ static void test_certificate_permits_what_it_names(void **state)
 			fail_msg("row %zu: %s", i, rows[i].grant);
 		if (rows[i].role == GRANT_MANAGER)
 			assert_int_equal(credentials_may_manage(cert, &snid), rows[i].permitted);
+		assert_false(credentials_may_manage(cert, NULL));
+		X509_free(cert);
+	}
+	EVP_PKEY_free(key);
+}
+
+static void test_manager_of_some_or_all(void **state)
+{
+	static const struct {
+		const char *grants[2];
+		bool any, this, all;
+	} rows[] = {
+		{ { MEMBER, SERVER }, false, false, false },
+		{ { MEMBER, "urn:varp:" OTHER ":manager" }, true, false, false },
+		{ { "urn:varp:" OTHER ":manager", "urn:varp:" SNID ":manager" }, true, true,
+		  false },
+		{ { "urn:varp:*:manager" }, true, true, true },
+		{ { "urn:varp:*:server", "urn:varp:*:member" }, false, false, false },
+	};
+	struct varp_command add = { .type = VARP_COMMAND_ADD, .snid = snid_of(SNID) };
+	struct varp_command init = { .type = VARP_COMMAND_INIT };
+	EVP_PKEY *key = pki_make_key();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct wish wish = { .grants = { rows[i].grants[0], rows[i].grants[1] } };
+		X509 *cert = issue(&wish, key);
+
+		if (access_manager_may_connect(cert) != rows[i].any ||
+		    access_manager_may_command(cert, &add) != rows[i].this ||
+		    access_manager_may_command(cert, &init) != rows[i].all)
+			fail_msg("row %zu: %s", i, rows[i].grants[0]);
 		X509_free(cert);
 	}
 	EVP_PKEY_free(key);
@@ -805,6 +838,7 @@ int main(void)
 		cmocka_unit_test_setup(test_private_key_that_others_may_read_is_refused, set_up),
 		cmocka_unit_test_setup(test_certificates_let_members_in, set_up),
 		cmocka_unit_test_setup(test_certificate_permits_what_it_names, set_up),
+		cmocka_unit_test_setup(test_manager_of_some_or_all, set_up),
 		cmocka_unit_test_setup(test_certificates_that_do_not_hold_are_refused, set_up),
 		cmocka_unit_test_setup(test_client_without_credentials_is_refused, set_up),
 		cmocka_unit_test_setup(test_revoked_certificate_is_refused_and_its_sessions_end,
