@@ -12,6 +12,7 @@
  *   datapath_node.c       join
  *   datapath_overlap.c    nodes that share a prefix with something else
  *   datapath_leave.c      leave, and what nodes there are
+ *   datapath_former.c     what a varpd of another ABI version left
  *   datapath_adopt.c      what an earlier varpd left
  *   datapath_watch.c      rtnetlink's news
  *   datapath_reconcile.c  making records agree with interfaces and addresses
@@ -279,12 +280,21 @@ struct dp_node *dp_node_add(struct datapath *dp, struct dp_device *device,
 int dp_node_store(struct datapath *dp, const struct dp_device *device, const struct dp_node *node);
 void dp_node_remove(struct datapath *dp, struct dp_device *device, struct dp_node *node);
 
+/* --- datapath_former.c --- */
+
+void dp_former_remove(const char *instance_dir);
+
 /* --- datapath_merge.c --- */
 
 /* Makes the device or takes it away, as underlays ask for it, and writes dp->features. */
 void dp_merge_update(struct datapath *dp);
 /* Is that the device's name? */
 bool dp_merge_is(const char *name);
+/*
+ * A link went: if it was another's, a port that was taken may be free now, and what failed is tried
+ * again. Ours goes in vain attempts, which would have no end.
+ */
+bool dp_merge_port_freed(struct datapath *dp, const struct nlmsghdr *nlh);
 /* What failed may be tried again. */
 void dp_merge_retry(struct datapath *dp);
 

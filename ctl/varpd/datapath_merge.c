@@ -129,6 +129,16 @@ void dp_merge_update(struct datapath *dp)
 		 dp->merging ? ",merge" : "");
 }
 
+bool dp_merge_port_freed(struct datapath *dp, const struct nlmsghdr *nlh)
+{
+	struct netlink_link link;
+
+	if (!dp->merge_failed || netlink_parse_link(nlh, &link) || dp_merge_is(link.name))
+		return false;
+	dp->merge_failed = false;
+	return true;
+}
+
 void dp_merge_retry(struct datapath *dp)
 {
 	dp->merge_failed = false;

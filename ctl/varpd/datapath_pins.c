@@ -99,30 +99,6 @@ static bool instance_valid(const char *instance)
 	return true;
 }
 
-/*
- * Maps of another layout cannot be taken over, and flows that use them go on until someone removes
- * them.
- */
-static void warn_of_other_versions(const char *instance_dir)
-{
-	DIR *dir = opendir(instance_dir);
-	struct dirent *entry;
-	unsigned int version;
-	char rest;
-
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
-		if (sscanf(entry->d_name, "v%u%c", &version, &rest) == 1 &&
-		    version != VARP_ABI_VERSION)
-			varpd_log(VARPD_LOG_WARNING,
-				  "%s/%s was left by a varpd with another ABI version and is not "
-				  "used; to remove it: rm -r %s/%s", instance_dir, entry->d_name,
-				  instance_dir, entry->d_name);
-	}
-	closedir(dir);
-}
-
 int dp_pins_prepare(struct datapath *dp, struct varpd_error *error)
 {
 	char path[DP_PATH_MAX];
@@ -142,7 +118,7 @@ int dp_pins_prepare(struct datapath *dp, struct varpd_error *error)
 	err = make_dir(path, error);
 	if (err)
 		goto remove_dirs;
-	warn_of_other_versions(path);
+	dp_former_remove(path);
 	snprintf(dp->dir, sizeof(dp->dir), "%s/%s/v%d", DP_BPFFS_VARP, dp->instance, VARP_ABI_VERSION);
 	err = make_dir(dp->dir, error);
 	if (err)

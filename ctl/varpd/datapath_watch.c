@@ -84,6 +84,8 @@ static int on_message(const struct nlmsghdr *nlh, void *ctx)
 {
 	struct dp_watch *watch = ctx;
 
+	if (nlh->nlmsg_type == RTM_DELLINK && dp_merge_port_freed(watch->dp, nlh))
+		schedule(watch, SETTLE_MS);
 	if (concerns_us(watch->dp, nlh))
 		schedule(watch, SETTLE_MS);
 	return MNL_CB_OK;

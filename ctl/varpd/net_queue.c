@@ -14,6 +14,7 @@
 #define UDP_SEGMENT	103
 #endif
 
+#define MERGE_AGAIN	100000	/* datagrams after which a device is asked again whether it takes merged ones */
 #define CONTROL_MAX	(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)))
 
 union control {
@@ -24,6 +25,8 @@ union control {
 struct net_queue {
 	struct net_queue_config config;
 	bool merge;
+	bool doubt;			/* merge was switched off by what was sent last */
+	unsigned int unmerged;		/* datagrams until it is tried again */
 	unsigned int first, count;	/* of datagrams */
 	struct mmsghdr messages[NET_QUEUE_MAX];
 	union control controls[NET_QUEUE_MAX];
@@ -156,11 +159,31 @@ static void take_out(struct net_queue *queue, size_t count, int err)
 		queue->first = 0;
 }
 
-/* A device that cannot add checksums refuses what is merged, and so does IPsec. */
+/*
+ * A device that cannot add checksums refuses what is merged, and so does IPsec. But a peer that cannot
+ * be reached may look like that too: the next one, sent by itself, tells.
+ */
 static bool refuses_merged(const struct net_queue *queue, int err)
 {
 	return queue->messages[0].msg_hdr.msg_iovlen > 1 &&
 	       (err == EIO || err == EINVAL || err == EOPNOTSUPP || err == EMSGSIZE);
+}
+
+static void settle_doubt(struct net_queue *queue, bool went)
+{
+	if (!queue->doubt)
+		return;
+	queue->doubt = false;
+	queue->merge = !went;
+	queue->unmerged = went ? MERGE_AGAIN : 0;
+}
+
+static void try_merging_again(struct net_queue *queue, unsigned int sent)
+{
+	if (queue->merge || queue->doubt)
+		return;
+	queue->unmerged -= sent < queue->unmerged ? sent : queue->unmerged;
+	queue->merge = !queue->unmerged;
 }
 
 bool net_queue_flush(struct net_queue *queue)
@@ -174,12 +197,18 @@ bool net_queue_flush(struct net_queue *queue)
 			return false;
 		for (int i = 0; i < sent; i++)
 			take_out(queue, queue->messages[i].msg_hdr.msg_iovlen, 0);
-		if (sent > 0)
+		if (sent > 0) {
+			settle_doubt(queue, true);
+			try_merging_again(queue, (unsigned int)sent);
 			continue;
-		if (refuses_merged(queue, err))
+		}
+		if (refuses_merged(queue, err)) {
 			queue->merge = false;
-		else
-			take_out(queue, queue->messages[0].msg_hdr.msg_iovlen, err);
+			queue->doubt = true;
+			continue;
+		}
+		settle_doubt(queue, false);
+		take_out(queue, queue->messages[0].msg_hdr.msg_iovlen, err);
 	}
 	return true;
 }

@@ -294,6 +294,27 @@ static void test_flush_device_that_takes_nothing_merged_gets_them_one_by_one(voi
 	net_queue_free(queue);
 }
 
+/* A peer that cannot be reached refuses merged and single ones alike: others' go on being merged. */
+static void test_flush_unreachable_peer_does_not_end_merging(void **state)
+{
+	static const int steps[] = { -EINVAL, -EINVAL, -EINVAL };
+	struct socket_model model = { .family = AF_INET6, .steps = steps, .steps_count = 3 };
+	struct net_queue *queue = make(&model);
+
+	(void)state;
+	for (uint8_t i = 0; i < 2; i++)
+		assert_true(add(queue, AF_INET6, i, 2500, 1));
+	assert_true(net_queue_flush(queue));
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(model.outcomes[i], EINVAL);
+	model.merged = 0;
+	for (uint8_t i = 2; i < 12; i++)
+		assert_true(add(queue, AF_INET6, i, 2500, 1));
+	assert_true(net_queue_flush(queue));
+	assert_int_equal(model.merged, 1);
+	net_queue_free(queue);
+}
+
 static void test_add_to_a_full_queue_flushes_or_has_no_room(void **state)
 {
 	static const int steps[] = { -EAGAIN, -EAGAIN, 10, -EAGAIN };
@@ -332,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_flush_refused_one_is_told_and_others_go),
 		cmocka_unit_test(test_flush_merged_to_an_unreachable_peer_is_told_for_each),
 		cmocka_unit_test(test_flush_device_that_takes_nothing_merged_gets_them_one_by_one),
+		cmocka_unit_test(test_flush_unreachable_peer_does_not_end_merging),
 		cmocka_unit_test(test_add_to_a_full_queue_flushes_or_has_no_room),
 	};
 
