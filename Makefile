@@ -291,9 +291,9 @@ test-asan: ## user-space tests, daemon and tool with ASan and UBSan
 	$(Q)$(submake) B=$(B)-asan SAN=1 WERROR= tests-all
 	$(Q)$(RUN) -j $(NPROC) $(ASAN_TESTS) --serial $(ASAN_SCRIPTS)
 
-# Every fast path off, and those that are off by default on virtual interfaces on. Scripts about one of them choose for themselves.
+# Every fast path off, and those on that are off by default on virtual interfaces. Scripts about one of them choose for themselves.
 MATRIX_OFF	:= --merge no --answers userspace
-MATRIX_ON	:= --answers xdp-native
+MATRIX_ON	:= --answers xdp-generic
 MATRIX_TESTS	= $(filter-out %/test_merge.sh %/test_answer.sh,$(filter tests/netns/%,$(E2E_TESTS)))
 
 test-matrix: all $(TEST_TOOLS) ## end-to-end tests with every fast path off, and with all of them on (root)

@@ -97,6 +97,25 @@ static __always_inline struct varp_epoch *epoch_to_send(struct varp_channel *ch,
 	return best;
 }
 
+static __always_inline bool combo_equal(const struct varp_combo *a, const struct varp_combo *b)
+{
+	const word32 *x = (const word32 *)a, *y = (const word32 *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]));
+}
+
+/*
+ * Copies an epoch's key. False: meanwhile the epoch, or the channel as a whole, gave its memory to another, and there
+ * is no telling whose the copy is. varpd's writing goes from front to back, so the combo is looked at last.
+ */
+static __always_inline bool epoch_copy_key(const struct varp_channel *ch, const struct varp_combo *combo,
+					   const struct varp_epoch *e, __u32 epoch, __u64 key[4])
+{
+	key_copy(key, e->key);
+	barrier();
+	return *(volatile __u32 *)&e->epoch == epoch && combo_equal(&ch->combo, combo);
+}
+
 /* By its number in a packet; NULL: no such, or over. */
 static __always_inline struct varp_epoch *epoch_find(struct varp_channel *ch, __u32 number, __u64 now)
 {

@@ -29,6 +29,22 @@ static __always_inline int deliver_arrived(const struct varp_local *local)
 }
 
 /*
+ * A node speaks for itself to its neighbours on this host as it does to all others, which look where its source lives.
+ * Nobody is told the destination any more: its place in the job serves the source.
+ */
+static __always_inline bool source_is_senders(struct job *job)
+{
+	struct varp_local *source;
+
+	/* The key with a zero vaddr is a mark, see maps.h. */
+	if (addr_is_zero(&job->in.src))
+		return false;
+	job->in.key.vaddr = job->in.src;
+	source = bpf_map_lookup_elem(&varp_local, &job->in.key);
+	return source && source->peer == job->dev->peer;
+}
+
+/*
  * From another node: bpf_redirect_peer will not do, since it works at ingress only and leaves the frame "for another
  * host", as the peer it came in on saw it.
  */
@@ -39,6 +55,8 @@ static __always_inline int deliver_local(struct __sk_buff *skb, struct job *job,
 
 	if (!chid_equal(&local->chid, &job->dev->chid))
 		return drop(job->stats, VARP_DROP_WRONG_CHANNEL);
+	if (source_check && !source_is_senders(job))
+		return drop(job->stats, VARP_DROP_SOURCE_MISMATCH);
 	if (deliver_address(skb, local, proto))
 		return drop(job->stats, VARP_DROP_ENCAP_FAILED);
 	job->stats->counters[VARP_COUNTER_LOCAL_PACKETS]++;

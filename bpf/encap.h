@@ -185,9 +185,20 @@ static __always_inline __u32 addr_fold(const struct varp_addr *a)
 	return a->w[0] ^ a->w[1] ^ a->w[2] ^ a->w[3];
 }
 
+/* Of UDP admit() has read them. */
+static __always_inline __u32 flow_ports(struct __sk_buff *skb, const struct inner *in)
+{
+	__u32 ports;
+
+	if (in->fragment || (in->l4_proto != IPPROTO_TCP && in->l4_proto != IPPROTO_SCTP) ||
+	    bpf_skb_load_bytes(skb, in->l4_off, &ports, sizeof(ports)))
+		return in->ports;
+	return ports;
+}
+
 /*
  * The flow's entropy for the outer source port. TCP's sockets have given their packets a hash; what has none gets one
- * from addresses and, with UDP, ports, for a tenth of what the kernel's own flow dissection costs. It is left in the skb, or the
+ * from addresses and ports, for a tenth of what the kernel's own flow dissection costs. It is left in the skb, or the
  * choice of a queue would dissect the tunnel.
  */
 static __always_inline __u32 flow_hash(struct __sk_buff *skb, const struct inner *in)
@@ -197,7 +208,7 @@ static __always_inline __u32 flow_hash(struct __sk_buff *skb, const struct inner
 	if (hash)
 		return hash;
 	hash = (addr_fold(&in->key.vaddr) ^ in->l4_proto) * 0x9e3779b1;
-	hash = (hash ^ (hash >> 15) ^ addr_fold(&in->src) ^ in->ports) * 0x85ebca6b;
+	hash = (hash ^ (hash >> 15) ^ addr_fold(&in->src) ^ flow_ports(skb, in)) * 0x85ebca6b;
 	hash ^= hash >> 13;
 	bpf_set_hash(skb, hash);
 	return hash;

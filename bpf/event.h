@@ -57,6 +57,7 @@ static __noinline int event_send(struct __sk_buff *skb, const struct varp_key *k
 	s->event.mtu = mtu;
 	s->event.gso_size = skb->gso_size;
 	s->event.gso_segs = skb->gso_segs;
+	s->event.arrived = !!origin;
 	if (origin) {
 		s->event.ifindex = origin->peer;
 		s->event.from = origin->from;

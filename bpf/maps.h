@@ -112,10 +112,11 @@ struct {
 } varp_channels SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct varp_sender_key);
 	__type(value, struct varp_sender);
-	__uint(max_entries, 4096);
+	__uint(max_entries, VARP_MAX_SENDERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);	/* two kilobytes for each there is */
 } varp_senders SEC(".maps");
 
 struct {

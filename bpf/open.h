@@ -35,6 +35,7 @@ static __always_inline int open_option(struct __sk_buff *skb, struct bench *b)
 	chid_copy(&b->sender.chid, &aad->opt.chid);
 	b->sender.epoch = bpf_ntohs(aad->opt.epoch);
 	__builtin_memcpy(b->sender.salt, &aad->words[3], sizeof(b->sender.salt));
+	b->sender.src = b->src;
 	b->mode = aad->opt.mode;
 	b->seq = bpf_be64_to_cpu(aad->words[5]);
 	return VERDICT_OK;
@@ -49,6 +50,11 @@ static __always_inline int open_text(struct __sk_buff *skb, struct bench *b)
 	if (skb->gso_size || len < sizeof(struct iphdr) || len > CRYPT_TEXT_MAX)
 		return VARP_DROP_INNER_HEADER;
 	return bpf_skb_load_bytes(skb, b->inner_off, b->crypt.b + CRYPT_TEXT, len) ? VARP_DROP_RUNT : VERDICT_OK;
+}
+
+static __always_inline const struct varp_combo *sender_combo(const struct bench *b)
+{
+	return (const struct varp_combo *)&b->sender;
 }
 
 static __always_inline struct varp_sender *sender_find(struct bench *b)
@@ -82,8 +88,9 @@ static __noinline int open_begin(struct __sk_buff *skb, struct bench *b)
 	if (!e)
 		return VARP_DROP_CHANNEL_KEY;
 	b->sender.epoch = e->epoch;
-	key_copy(b->key, e->key);
-	key_copy(c->key, e->key);
+	if (!epoch_copy_key(ch, sender_combo(b), e, b->sender.epoch, b->key))
+		return VARP_DROP_CHANNEL_KEY;
+	key_copy(c->key, b->key);
 	known = sender_find(b);
 	verdict = known ? replay_look(known, b->seq) : VERDICT_OK;
 	if (verdict != VERDICT_OK)
@@ -109,22 +116,39 @@ static __always_inline bool open_text_with_tag(struct bench *b)
 	return !aead_open(c, crypt_aad(c)->words[5], b->len);
 }
 
+/*
+ * Within what its channel's epoch may have; CPUs that do so at the same time may exceed it by one each. Another may be
+ * first, with the same; one of another key is replaced.
+ */
+static __always_inline void sender_add(struct bench *b)
+{
+	struct varp_channel *ch = bpf_map_lookup_elem(&varp_channels, &b->sender);
+	struct varp_sender *fresh;
+	struct varp_epoch *e;
+	__u32 zero = 0;
+
+	fresh = bpf_map_lookup_elem(&varp_sender_fresh, &zero);
+	if (!ch || !fresh)
+		return;
+	e = &ch->epochs[b->sender.epoch % VARP_EPOCHS];
+	if (e->epoch != b->sender.epoch || e->senders >= VARP_EPOCH_SENDERS)
+		return;
+	key_copy(fresh->key, b->key);
+	key_copy(fresh->subkey, b->crypt.key);
+	fresh->ends_ns = e->ends_ns;
+	if (bpf_map_lookup_elem(&varp_senders, &b->sender))
+		bpf_map_delete_elem(&varp_senders, &b->sender);
+	if (!bpf_map_update_elem(&varp_senders, &b->sender, fresh, BPF_NOEXIST))
+		__sync_fetch_and_add(&e->senders, 1);
+}
+
 /* The tag was right: the packet is taken if it is new, and its sender remembered. */
 static __noinline int open_take(struct bench *b)
 {
-	struct varp_sender *s = sender_find(b), *fresh;
-	__u32 zero = 0;
+	struct varp_sender *s = sender_find(b);
 
 	if (!s) {
-		fresh = bpf_map_lookup_elem(&varp_sender_fresh, &zero);
-		if (!fresh)
-			return VARP_DROP_SENDER_STATE;
-		key_copy(fresh->key, b->key);
-		key_copy(fresh->subkey, b->crypt.key);
-		/* Another CPU may be first, with the same; one of another key is replaced. */
-		if (bpf_map_lookup_elem(&varp_senders, &b->sender))
-			bpf_map_delete_elem(&varp_senders, &b->sender);
-		bpf_map_update_elem(&varp_senders, &b->sender, fresh, BPF_NOEXIST);
+		sender_add(b);
 		s = sender_find(b);
 	}
 	return s ? replay_take(s, b->seq) : VARP_DROP_SENDER_STATE;

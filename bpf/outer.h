@@ -99,6 +99,8 @@ static __noinline int pmtu_v6(struct __sk_buff *skb)
 		return VERDICT_PASS;
 	addr_from_v6(&src, &m.ip.saddr);
 	addr_from_v6(&key.vaddr, &m.ip.daddr);
+	if (addr_is_mapped(&src) || addr_is_mapped(&key.vaddr))
+		return VERDICT_PASS;
 	pmtu_tell(skb, &src, &key, m.udp.dest, mtu);
 	return VERDICT_PASS;
 }
@@ -142,6 +144,9 @@ static __always_inline int outer_parse_v6(struct __sk_buff *skb, struct outer *o
 		return pmtu_v6(skb);
 	addr_from_v6(&o->origin.from, &ip->saddr);
 	addr_from_v6(&o->dst, &ip->daddr);
+	/* Would be taken for an IPv4 address of ours, which nobody has in IPv6. */
+	if (addr_is_mapped(&o->dst))
+		return VERDICT_PASS;
 	o->l3_end = ETH_HLEN + sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	o->tos = ip6_tos(ip);
 	o->v6 = 1;
@@ -154,6 +159,12 @@ static __always_inline int outer_parse_v6(struct __sk_buff *skb, struct outer *o
 	return VERDICT_OK;
 }
 
+/* What everything that judges a source relies on: it is one host's address, and of the family that it came in. */
+static __always_inline bool source_is_host(const struct outer *o)
+{
+	return addr_is_unicast(&o->origin.from) && !(o->v6 && addr_is_mapped(&o->origin.from));
+}
+
 static __always_inline int outer_parse_udp(struct __sk_buff *skb, struct outer *o)
 {
 	struct udphdr *udp;
@@ -162,6 +173,8 @@ static __always_inline int outer_parse_udp(struct __sk_buff *skb, struct outer *
 	udp = linear(skb, o->udp_off, sizeof(*udp));
 	if (!udp || udp->dest != bpf_htons(geneve_port))
 		return VERDICT_PASS;
+	if (!source_is_host(o))
+		return VARP_DROP_OUTER_SOURCE;
 	if (o->fragment)
 		return VERDICT_FOREIGN;
 	if (skb->gso_size) {

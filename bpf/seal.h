@@ -33,17 +33,13 @@ struct {
 	__uint(max_entries, 1024);
 } varp_seal_keys SEC(".maps");
 
-/* Into c->key what the mode asks for. */
-static __always_inline void seal_set_key(struct crypt *c, const struct varp_combo *combo,
-					 const struct varp_epoch *e, bool aead)
+/* c->key is the channel's key, and becomes what encryption asks for. */
+static __always_inline void seal_subkey(struct crypt *c, const struct varp_combo *combo, __u32 epoch)
 {
 	const __u64 salt[2] = { sender_salt[0], sender_salt[1] };
-	struct seal_key_id id = { .epoch = e->epoch };
+	struct seal_key_id id = { .epoch = epoch };
 	struct seal_key *known, new;
 
-	key_copy(c->key, e->key);
-	if (!aead)
-		return;
 	snid_copy(&id.combo.snid, &combo->snid);
 	chid_copy(&id.combo.chid, &combo->chid);
 	known = bpf_map_lookup_elem(&varp_seal_keys, &id);
@@ -88,11 +84,15 @@ static __noinline int seal_begin(struct __sk_buff *skb, const struct job *job, c
 	__u64 len = job->in.len;
 	struct channel_aad *aad;
 	struct varp_epoch *e;
+	__u32 epoch;
 
 	if (!bench || !ch || ch->mode != job->dev->mode)
 		return VARP_DROP_CHANNEL_KEY;
 	e = epoch_to_send(ch, job->now);
 	if (!e)
+		return VARP_DROP_CHANNEL_KEY;
+	epoch = e->epoch;
+	if (!epoch_copy_key(ch, combo, e, epoch, bench->crypt.key))
 		return VARP_DROP_CHANNEL_KEY;
 	if (skb->gso_size || !(sender_salt[0] | sender_salt[1]))
 		return VARP_DROP_SEAL_FAILED;
@@ -103,13 +103,14 @@ static __noinline int seal_begin(struct __sk_buff *skb, const struct job *job, c
 	if (bpf_skb_load_bytes(skb, ETH_HLEN, bench->crypt.b + CRYPT_TEXT, len))
 		return VARP_DROP_SEAL_FAILED;
 
-	bench->mode = ch->mode;
+	bench->mode = job->dev->mode;
 	bench->len = len;
 	aad = crypt_aad(&bench->crypt);
 	aad->src = *src;
 	aad->dst = *dst;
-	seal_option(aad, combo, ch->mode, e->epoch, __sync_fetch_and_add(&sender_seq, 1));
-	seal_set_key(&bench->crypt, combo, e, ch->mode == VARP_CHANNEL_AEAD);
+	seal_option(aad, combo, bench->mode, epoch, __sync_fetch_and_add(&sender_seq, 1));
+	if (bench->mode == VARP_CHANNEL_AEAD)
+		seal_subkey(&bench->crypt, combo, epoch);
 	return VERDICT_OK;
 }
 

@@ -238,6 +238,10 @@ varpd_run() {
 varpd_start() {
 	varpd_run "$@"
 	wait_for 15 varpd_ready "$1" || bail "varpd of host $1 did not start: $(tail -n 3 "$TMP/varpd-$1.log")"
+	# So that answers come from XDP, where the matrix of fast paths wants that.
+	case "$1 ${VARP_TEST_OPTIONS:-}" in
+	"s "*"--answers xdp"*) ctl s status | grep -q "eth0 " || ctl s attach eth0 >/dev/null 2>&1 ;;
+	esac
 }
 
 varpd_ready() { varpd_alive "$1" && [ "$(ctl "$1" -j status | jq .pid)" = "${VARPD_PID[$1]}" ]; }

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "addr.h"
 
@@ -20,6 +21,8 @@
 /* Blanks and line breaks around the digits are nothing. 0 or -EINVAL. */
 int psk_parse(const char *text, uint8_t key[PSK_LEN]);
 char *psk_format(const uint8_t key[PSK_LEN], char out[PSK_TEXT]);
+/* Whose members may read secrets too, beside root's and our own: that of varpd's user. */
+void psk_trust_group(gid_t group);
 /* 0, -EINVAL, -EPERM (others may read it, or it is not root's or ours), or another -errno. */
 int psk_read(int fd, uint8_t key[PSK_LEN]);
 /* The same for private keys: 0, -EPERM, or another -errno. */

@@ -94,7 +94,7 @@ int channels_fill(struct varp_channel *channel, const struct varp_combo *combo, 
 		memcpy(e->key, key, sizeof(key));
 		explicit_bzero(key, sizeof(key));
 		e->epoch = n;
-		e->pad = 0;
+		e->senders = 0;
 		e->send_ns = boot_time((uint64_t)n * rotate_s, time_ns, boot_ns);
 		/* Those whose clocks are up to an epoch behind still send with it. */
 		e->ends_ns = boot_time(((uint64_t)n + 2) * rotate_s, time_ns, boot_ns);

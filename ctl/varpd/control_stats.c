@@ -8,6 +8,7 @@
 #include "addr.h"
 #include "answer.h"
 #include "control_internal.h"
+#include "keyx.h"
 #include "net.h"
 
 static const char *const counter_names[] = {
@@ -90,6 +91,8 @@ static void add_sums(const struct control_conn *conn, json_t *datapath, json_t *
 	json_object_set_new(varp, "answered_by_xdp", json_integer(by_xdp));
 	json_object_set_new(varp, "send_failed",
 			    json_integer(net_stats(conn->varpd->net)->send_failed));
+	json_object_set_new(varp, "key_exchanges_limited",
+			    json_integer(keyx_limited(conn->varpd->keyx)));
 }
 
 int control_do_stats(struct control_conn *conn, struct control_args *args, json_t **result,

@@ -110,11 +110,51 @@ static int carry_out(struct control_conn *conn, const struct control_command *co
 	return args->bad ? CONTROL_FAILED : command->handler(conn, args, result, args->error);
 }
 
+/* --- Audit --- */
+
+/* Of a request no more than this is in the log: no secret is, and nothing that is no argument. */
+static const char *const audited[] = {
+	"snid", "vaddr", "plen", "server", "channel", "dev", "netns", "raddr", "mode", "rotate_s",
+	"op_code", "caddr", "ttl", "on",
+};
+
+static void write_snid(const char *text, char *out, size_t room)
+{
+	char again[VARP_SNID_TEXT];
+	struct varp_snid snid;
+
+	if (!varp_snid_parse(text, &snid))
+		snprintf(out, room, " %s", varp_snid_format(&snid, again));
+}
+
+static void write_args(const json_t *args, char *out, size_t room)
+{
+	json_t *shown = json_object();
+	size_t len;
+
+	for (size_t i = 0; i < sizeof(audited) / sizeof(audited[0]); i++) {
+		json_t *value = json_object_get(args, audited[i]);
+
+		if (value && !json_is_object(value) && !json_is_array(value))
+			json_object_set(shown, audited[i], value);
+	}
+	len = json_dumpb(shown, out, room - 1, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(shown);
+	if (len && len < room) {
+		out[len] = '\0';
+		return;
+	}
+	len = snprintf(out, room, "(too long)");
+	/* Whose it is matters most. */
+	if (json_is_string(json_object_get(args, "snid")))
+		write_snid(json_string_value(json_object_get(args, "snid")), out + len, room - len);
+}
+
 static void audit(struct control_conn *conn, const struct control_command *command, int status,
 		  const json_t *args)
 {
-	char text[320];
-	size_t used;
+	char text[320] = "";
+	int used;
 
 	if (!command->changes && status != CONTROL_PERMISSION)
 		return;
@@ -123,8 +163,7 @@ static void audit(struct control_conn *conn, const struct control_command *comma
 		return;
 	}
 	used = snprintf(text, sizeof(text), "%s ", command->name);
-	used += json_dumpb(args, text + used, sizeof(text) - used - 1, JSON_COMPACT);
-	text[used < sizeof(text) ? used : sizeof(text) - 1] = '\0';
+	write_args(args, text + used, sizeof(text) - used);
 	audit_command(&conn->audit, command->name, text,
 		      status == CONTROL_PERMISSION ? "not permitted"
 		      : status > 0		   ? "failed" : NULL);

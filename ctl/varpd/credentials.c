@@ -47,12 +47,17 @@ static void read_certs(struct credentials *credentials)
 	credentials->certs = certs;
 }
 
-static void read_all(struct credentials *credentials)
+/* False: they cannot be reached; what was read before, as root say, stays in use. */
+static bool read_all(struct credentials *credentials)
 {
 	SSL_CTX *tls;
 
-	credentials->generation++;
 	credentials->problem.text[0] = '\0';
+	if (credentials_reach(credentials->dir, &credentials->problem)) {
+		varpd_log(VARPD_LOG_ERROR, "%s", credentials->problem.text);
+		return false;
+	}
+	credentials->generation++;
 	credentials_free_psks(credentials->psks);
 	credentials->psks = credentials_read_psks(credentials->dir, &credentials->problem);
 	read_certs(credentials);
@@ -61,10 +66,11 @@ static void read_all(struct credentials *credentials)
 		varpd_fail(&credentials->problem, 0, "%s cannot be used for TLS: is its key too "
 			   "short or its signature too old?", credentials->dir);
 		varpd_log(VARPD_LOG_ERROR, "%s", credentials->problem.text);
-		return;
+		return true;
 	}
 	SSL_CTX_free(credentials->tls);
 	credentials->tls = tls;
+	return true;
 }
 
 struct credentials *credentials_open(const char *dir)
@@ -103,7 +109,8 @@ bool credentials_refresh(struct credentials *credentials)
 	if (seen == credentials->seen)
 		return false;
 	credentials->seen = seen;
-	read_all(credentials);
+	if (!read_all(credentials))
+		return false;
 	varpd_log(VARPD_LOG_INFO, "credentials were read again from %s: %s, %u pre-shared key%s",
 		  credentials->dir, credentials->certs ? "a certificate" : "no certificate",
 		  HASH_COUNT(credentials->psks), HASH_COUNT(credentials->psks) == 1 ? "" : "s");

@@ -28,6 +28,7 @@
 #define CREDENTIALS_ALPN		"\x06varp/1"	/* as in the TLS extension */
 #define CREDENTIALS_HASH_LEN		16		/* octets kept of SHA-256 */
 #define CREDENTIALS_SERIAL_LEN		20		/* RFC 5280 */
+#define CREDENTIALS_DEPTH		4		/* intermediate certificates of a peer */
 
 struct credentials;
 
@@ -38,13 +39,20 @@ enum credentials_kind {
 	CREDENTIALS_KINDS,
 };
 
+/* By which a list of revoked certificates names one. */
+struct credentials_serial {
+	uint8_t issuer[CREDENTIALS_HASH_LEN];	/* of its name */
+	uint8_t len;
+	uint8_t octets[CREDENTIALS_SERIAL_LEN];
+};
+
 /* Whom a session was made with: as much as is needed to ask later whether that still holds. */
 struct credentials_identity {
 	uint8_t kind;				/* enum credentials_kind */
-	uint8_t serial_len;
-	uint8_t serial[CREDENTIALS_SERIAL_LEN];	/* CERTIFICATE, as are all below */
-	uint8_t issuer[CREDENTIALS_HASH_LEN];	/* of its name; PSK: of the key */
-	uint8_t anchor[CREDENTIALS_HASH_LEN];	/* of the authority's certificate */
+	uint8_t count;				/* of certs */
+	/* CERTIFICATE: the peer's first, then up to the authority's, which is not among them. */
+	struct credentials_serial certs[1 + CREDENTIALS_DEPTH];
+	uint8_t anchor[CREDENTIALS_HASH_LEN];	/* of the authority's certificate; PSK: the key */
 	int64_t not_after;			/* seconds since 1970; the earliest of the chain */
 };
 

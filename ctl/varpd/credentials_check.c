@@ -32,31 +32,39 @@ bool credentials_hash_cert(const X509 *cert, uint8_t out[CREDENTIALS_HASH_LEN])
 	return true;
 }
 
-static int identify_cert(SSL *tls, X509 *cert, struct credentials_identity *identity)
+static bool name_cert(const X509 *cert, struct credentials_serial *out)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
+	int len = ASN1_STRING_length(serial);
+
+	if (ASN1_STRING_type(serial) != V_ASN1_INTEGER || len > CREDENTIALS_SERIAL_LEN)
+		return false;
+	out->len = len;
+	memcpy(out->octets, ASN1_STRING_get0_data(serial), len);
+	return credentials_hash_name(X509_get_issuer_name(cert), out->issuer);
+}
+
+static int identify_cert(SSL *tls, struct credentials_identity *identity)
 {
 	STACK_OF(X509) *chain = SSL_get0_verified_chain(tls);
-	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
 	int count = sk_X509_num(chain);
 
-	if (count < 1 || SSL_get_verify_result(tls) != X509_V_OK ||
-	    ASN1_STRING_type(serial) != V_ASN1_INTEGER ||
-	    ASN1_STRING_length(serial) > CREDENTIALS_SERIAL_LEN)
+	if (count < 1 || count > CREDENTIALS_DEPTH + 2 || SSL_get_verify_result(tls) != X509_V_OK)
 		return -EPROTO;
 	identity->kind = CREDENTIALS_CERTIFICATE;
-	identity->serial_len = ASN1_STRING_length(serial);
-	memcpy(identity->serial, ASN1_STRING_get0_data(serial), identity->serial_len);
 	identity->not_after = INT64_MAX;
 	for (int i = 0; i < count; i++) {
-		int64_t ends = credentials_seconds(X509_get0_notAfter(sk_X509_value(chain, i)));
+		const X509 *cert = sk_X509_value(chain, i);
+		int64_t ends = credentials_seconds(X509_get0_notAfter(cert));
 
 		if (ends < identity->not_after)
 			identity->not_after = ends;
+		/* Of one that is its own authority, too, the list is asked. */
+		if ((!i || i < count - 1) && !name_cert(cert, &identity->certs[identity->count++]))
+			return -EPROTO;
 	}
-	return credentials_hash_name(X509_get_issuer_name(cert), identity->issuer) &&
-			       credentials_hash_cert(sk_X509_value(chain, count - 1),
-						     identity->anchor)
-		       ? 0
-		       : -EPROTO;
+	return credentials_hash_cert(sk_X509_value(chain, count - 1), identity->anchor) ? 0
+											: -EPROTO;
 }
 
 /* The key proves membership and, since every member has it, no more than that of a server. */
@@ -71,7 +79,7 @@ static int identify_psk(const struct credentials *credentials, SSL *tls,
 		return -EACCES;
 	identity->kind = CREDENTIALS_PSK;
 	identity->not_after = INT64_MAX;
-	psk_fingerprint(psk->key, identity->issuer, sizeof(identity->issuer));
+	psk_fingerprint(psk->key, identity->anchor, sizeof(identity->anchor));
 	return 0;
 }
 
@@ -92,25 +100,34 @@ int credentials_check(const struct credentials *credentials, SSL *tls, enum gran
 		return -EPROTO;
 	if (!cert)
 		return identify_psk(credentials, tls, snid, identity);
-	err = identify_cert(tls, cert, identity);
+	err = identify_cert(tls, identity);
 	if (err)
 		return err;
 	return grants_permit(cert, role, snid, vaddr) ? 0 : -EACCES;
 }
 
-static bool is_revoked(const struct credentials_certs *certs,
-		       const struct credentials_identity *identity)
+static bool is_listed(const struct credentials_certs *certs, const struct credentials_serial *cert)
 {
 	ASN1_INTEGER *serial = ASN1_INTEGER_new();
 	X509_REVOKED *entry;
-	bool revoked = !serial || !ASN1_STRING_set(serial, identity->serial, identity->serial_len);
+	bool listed = !serial || !ASN1_STRING_set(serial, cert->octets, cert->len);
 
-	for (int i = 0; !revoked && i < sk_X509_CRL_num(certs->crls); i++)
-		if (!memcmp(certs->issuer_hash[i], identity->issuer, CREDENTIALS_HASH_LEN))
-			revoked = X509_CRL_get0_by_serial(sk_X509_CRL_value(certs->crls, i), &entry,
-							  serial) == 1;
+	for (int i = 0; !listed && i < sk_X509_CRL_num(certs->crls); i++)
+		if (!memcmp(certs->issuer_hash[i], cert->issuer, CREDENTIALS_HASH_LEN))
+			listed = X509_CRL_get0_by_serial(sk_X509_CRL_value(certs->crls, i), &entry,
+							 serial) == 1;
 	ASN1_INTEGER_free(serial);
-	return revoked;
+	return listed;
+}
+
+/* It, or an authority between it and the one that is believed. */
+static bool is_revoked(const struct credentials_certs *certs,
+		       const struct credentials_identity *identity)
+{
+	for (int i = 0; i < identity->count; i++)
+		if (is_listed(certs, &identity->certs[i]))
+			return true;
+	return false;
 }
 
 static bool is_believed(const struct credentials_certs *certs,
@@ -135,7 +152,7 @@ bool credentials_still(const struct credentials *credentials, const struct varp_
 		if (!psk)
 			return false;
 		psk_fingerprint(psk->key, print, sizeof(print));
-		return !memcmp(print, identity->issuer, sizeof(print));
+		return !memcmp(print, identity->anchor, sizeof(print));
 	}
 	return credentials->certs && is_believed(credentials->certs, identity) &&
 	       !is_revoked(credentials->certs, identity);
@@ -149,7 +166,7 @@ int credentials_identify(SSL *tls, struct credentials_identity *identity)
 
 	memset(identity, 0, sizeof(*identity));
 	SSL_get0_alpn_selected(tls, &alpn, &alpn_len);
-	return cert && !alpn_len ? identify_cert(tls, cert, identity) : -EPROTO;
+	return cert && !alpn_len ? identify_cert(tls, identity) : -EPROTO;
 }
 
 bool credentials_may_manage(X509 *cert, const struct varp_snid *snid)

@@ -48,6 +48,8 @@ struct credentials {
 
 /* A number that changes whenever a file does. */
 uint64_t credentials_look(const char *dir);
+/* -EACCES with *problem: whom varpd runs as may not enter what the credentials are in. */
+int credentials_reach(const char *dir, struct varpd_error *problem);
 /* All keys that can be used; those that cannot are logged. */
 struct credentials_psk *credentials_read_psks(const char *dir, struct varpd_error *problem);
 void credentials_free_psks(struct credentials_psk *psks);

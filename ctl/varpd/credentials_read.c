@@ -78,6 +78,28 @@ uint64_t credentials_look(const char *dir)
 	return mix(hash, &psks, sizeof(psks));
 }
 
+int credentials_reach(const char *dir, struct varpd_error *problem)
+{
+	/* Files that are closed the helper process opens; directories have to be entered. */
+	static const struct {
+		const char *name;
+		int mode;
+	} dirs[] = { { ".", X_OK }, { PSK_DIR "/.", R_OK | X_OK } };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", dir, dirs[i].name) >= (int)sizeof(path) ||
+		    !access(path, dirs[i].mode) || errno != EACCES)
+			continue;
+		path[strlen(path) - 2 * !!i] = '\0';
+		return varpd_fail(problem, -EACCES,
+				  "%s cannot be read by varpd's user, so changes there are not seen: "
+				  "`chgrp -R GROUP %s; chmod -R g+rX,o= %s` with that user's group, "
+				  "without a ca.key in it", i ? path : dir, dir, dir);
+	}
+	return 0;
+}
+
 /* The daemon's user may not be permitted what root has made since. A descriptor or -errno. */
 static int open_path(const char *path)
 {
@@ -94,8 +116,8 @@ static void refuse_psk(struct varpd_error *problem, const char *path, int err)
 {
 	if (err == -EPERM)
 		varpd_fail(problem, 0,
-			   "%s is not used: it is not this daemon's alone; see that root or varpd "
-			   "owns it, and `chmod o= %s`", path, path);
+			   "%s is not used: it is not this daemon's alone; see that its owner is "
+			   "root or varpd, its group too, and `chmod o= %s`", path, path);
 	else if (err == -EINVAL)
 		varpd_fail(problem, 0, "%s is not used: it does not hold 64 hex digits", path);
 	else
@@ -249,8 +271,9 @@ static int fail_file(struct varpd_error *problem, const char *dir, const char *n
 {
 	if (err == -EPERM)
 		return varpd_fail(problem, err,
-				  "%s/%s is not used: it is not this daemon's alone; see that root "
-				  "or varpd owns it, and `chmod o= %s/%s`", dir, name, dir, name);
+				  "%s/%s is not used: it is not this daemon's alone; see that its "
+				  "owner is root or varpd, its group too, and `chmod o= %s/%s`", dir,
+				  name, dir, name);
 	if (err == -EINVAL)
 		return varpd_fail(problem, err, "%s/%s is not used: there is nothing in it that "
 				  "can be read as PEM without a password", dir, name);

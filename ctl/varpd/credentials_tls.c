@@ -17,7 +17,6 @@
 #define SUITES		"TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS		"X25519:P-256"
 #define CHAIN_OCTETS	16384		/* of a peer's certificates */
-#define CHAIN_DEPTH	4
 #define IDENTITY	"varp:"
 
 /* Hangs on each connection. */
@@ -131,7 +130,10 @@ static int choose_alpn(SSL *tls, const unsigned char **out, unsigned char *out_l
 		       : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* An authority of which there is no list has revoked nothing. */
+/*
+ * An authority of which there is no list has revoked nothing. That holds for each in a chain: whoever
+ * wants to revoke an intermediate one gives the list of the one above it.
+ */
 static int verify(int good, X509_STORE_CTX *store)
 {
 	if (!good && X509_STORE_CTX_get_error(store) == X509_V_ERR_UNABLE_TO_GET_CRL) {
@@ -152,7 +154,8 @@ static bool use_certs(SSL_CTX *tls, const struct credentials_certs *certs)
 		if (!X509_STORE_add_crl(store, sk_X509_CRL_value(certs->crls, i)))
 			return false;
 	if (sk_X509_CRL_num(certs->crls))
-		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK |
+					    X509_V_FLAG_CRL_CHECK_ALL);
 	return SSL_CTX_use_cert_and_key(tls, certs->host, certs->key, certs->chain, 1);
 }
 
@@ -172,7 +175,7 @@ SSL_CTX *credentials_context(struct credentials *credentials)
 	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_cert_list(tls, CHAIN_OCTETS);
 	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify);
-	SSL_CTX_set_verify_depth(tls, CHAIN_DEPTH);
+	SSL_CTX_set_verify_depth(tls, CREDENTIALS_DEPTH);
 	SSL_CTX_set_psk_use_session_callback(tls, use_psk);
 	SSL_CTX_set_psk_find_session_callback(tls, find_psk);
 	SSL_CTX_set_alpn_select_cb(tls, choose_alpn, NULL);

@@ -201,10 +201,10 @@ void datapath_sweep_enable(struct datapath *dp, bool on);
 /* Gives the instance's pins, and their directories, to whom varpd will run as. */
 int datapath_give(struct datapath *dp, uid_t uid, struct varpd_error *error);
 /*
- * For a varpd that is started as this user: the BPF file system, the directory in it for all
- * instances, and what an earlier run of this one left there, become his to use. As root.
+ * For a varpd that is started as this user: in the BPF file system its directory, and what an
+ * earlier run left there, become his to use; that of all instances is to be looked at. As root.
  */
-int datapath_prepare(const char *instance, uid_t uid, struct varpd_error *error);
+int datapath_prepare(const char *instance, uid_t uid, gid_t gid, struct varpd_error *error);
 /* Everything of the instance in the BPF file system; by whoever may, which is the helper process. */
 void datapath_remove_pins(const char *instance);
 

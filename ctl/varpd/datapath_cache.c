@@ -142,7 +142,7 @@ int dp_end_negative(struct datapath *dp, const struct varp_key *key, uint64_t de
 	err = mark_notknown(dp, key, deadline_ns);
 	packets = held_take(dp->held, key);
 	for (struct held_packet *p = packets; p; p = p->next) {
-		if (!varp_addr_is_zero(&p->from)) {
+		if (p->arrived) {
 			dp_count(dp, VARP_DROP_SOURCE_NOTKNOWN, 1);
 			continue;
 		}

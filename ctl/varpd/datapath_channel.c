@@ -86,6 +86,78 @@ static int write_mode(struct datapath *dp, const struct varp_combo *combo, uint8
 	return err;
 }
 
+/* --- Windows of senders --- */
+
+/* The clock may have been set since the window was made, so its channel is asked as well. */
+static bool epoch_is_over(const struct datapath *dp, const struct varp_sender_key *key,
+			  uint64_t ends_ns)
+{
+	struct varp_combo combo = { .snid = key->snid, .chid = key->chid };
+	const struct varp_epoch *e;
+	struct varp_channel channel;
+	uint64_t now_ns = dp_now_ns();
+	bool holds = false;
+
+	if (ends_ns > now_ns)
+		return false;
+	if (!bpf_map_lookup_elem(dp->maps.channels, &combo, &channel)) {
+		e = &channel.epochs[key->epoch % VARP_EPOCHS];
+		holds = e->epoch == key->epoch && e->ends_ns > now_ns;
+	}
+	explicit_bzero(&channel, sizeof(channel));
+	return !holds;
+}
+
+/*
+ * BPF makes them, and nothing but their epoch's end removes them: not even their channel's, for it
+ * may come back with the same keys. Only when keys change does an epoch end that had any.
+ */
+static void sweep_senders(struct datapath *dp)
+{
+	struct varp_sender_key key;
+	struct varp_sender sender;
+	bool more = !bpf_map_get_next_key(dp->maps.senders, NULL, &key);
+
+	/* Should BPF remove one under our hands, the walk begins anew: hence the bound. */
+	for (unsigned int i = 0; more && i < VARP_MAX_SENDERS; i++) {
+		struct varp_sender_key this = key;
+
+		more = !bpf_map_get_next_key(dp->maps.senders, &this, &key);
+		if (!bpf_map_lookup_elem(dp->maps.senders, &this, &sender) &&
+		    epoch_is_over(dp, &this, sender.ends_ns))
+			bpf_map_delete_elem(dp->maps.senders, &this);
+	}
+	explicit_bzero(&sender, sizeof(sender));
+}
+
+/* An epoch that stays keeps its count. What BPF counts meanwhile is lost, a few at most. */
+static void keep_senders(struct varp_channel *channel, const struct varp_channel *old)
+{
+	for (unsigned int i = 0; i < VARP_EPOCHS; i++) {
+		struct varp_epoch *e = &channel->epochs[i];
+		const struct varp_epoch *was = &old->epochs[i];
+
+		if (e->epoch == was->epoch && !memcmp(e->key, was->key, sizeof(e->key)))
+			e->senders = was->senders;
+	}
+}
+
+static int write_keys(struct datapath *dp, const struct varp_combo *combo,
+		      const struct varp_channel *channel)
+{
+	struct varp_channel value = *channel, old;
+	int err = 0;
+
+	value.combo = *combo;
+	if (!bpf_map_lookup_elem(dp->maps.channels, combo, &old))
+		keep_senders(&value, &old);
+	explicit_bzero(&old, sizeof(old));
+	if (bpf_map_update_elem(dp->maps.channels, combo, &value, BPF_ANY))
+		err = -errno;
+	explicit_bzero(&value, sizeof(value));
+	return err;
+}
+
 int datapath_channel_set(struct datapath *dp, const struct varp_combo *combo,
 			 const struct varp_channel *channel, struct varpd_error *error)
 {
@@ -96,14 +168,14 @@ int datapath_channel_set(struct datapath *dp, const struct varp_combo *combo,
 		if (!err && bpf_map_delete_elem(dp->maps.channels, combo) && errno != ENOENT)
 			err = -errno;
 	} else {
-		if (bpf_map_update_elem(dp->maps.channels, combo, channel, BPF_ANY))
-			err = -errno;
+		err = write_keys(dp, combo, channel);
 		if (!err)
 			err = write_mode(dp, combo, (uint8_t)channel->mode);
 	}
 	if (err)
 		varpd_fail(error, err, "cannot write the channel's keys: %s",
 			   err == -E2BIG ? "too many keyed channels on this host" : strerror(-err));
+	sweep_senders(dp);
 	return err;
 }
 

@@ -99,6 +99,17 @@ static bool instance_valid(const char *instance)
 	return true;
 }
 
+/* The user of an earlier run could have put one there. */
+static int refuse_link(const char *path, struct varpd_error *error)
+{
+	struct stat st;
+
+	if (!lstat(path, &st) && S_ISDIR(st.st_mode))
+		return 0;
+	return varpd_fail(error, -ENOTDIR, "links among the pins is no directory, so it is not "
+			  "varpd's: remove it");
+}
+
 int dp_pins_prepare(struct datapath *dp, struct varpd_error *error)
 {
 	char path[DP_PATH_MAX];
@@ -123,15 +134,18 @@ int dp_pins_prepare(struct datapath *dp, struct varpd_error *error)
 	err = make_dir(dp->dir, error);
 	if (err)
 		goto remove_dirs;
-	dp->dir_fd = open(dp->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dp->dir_fd = open(dp->dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dp->dir_fd < 0) {
-		err = varpd_fail(error, -errno, "cannot open %s: %s", dp->dir, strerror(errno));
+		err = varpd_fail(error, -errno, "cannot open %s: %s%s", dp->dir, strerror(errno),
+				 errno == ENOTDIR ? "; it is not varpd's: remove it" : "");
 		goto remove_dirs;
 	}
 	dp_pin_path(dp, path, "varp_devs");
 	dp->fresh = access(path, F_OK) != 0;
 	dp_pin_path(dp, path, "links");
 	err = make_dir(path, error);
+	if (!err)
+		err = refuse_link(path, error);
 	if (err)
 		goto remove_dirs;
 	return 0;
@@ -142,9 +156,69 @@ remove_dirs:
 	return err;
 }
 
-static void remove_contents(const char *path)
+/* --- Walking --- */
+
+/*
+ * An instance's directories are its user's, who could put links there. So whoever removes or gives
+ * away goes from one descriptor to the next, never by a link, and never out of the BPF file system;
+ * the first directory is root's.
+ */
+enum { PINS_ALL, PINS_INSTANCE, PINS_VERSION, PINS_LINKS, PINS_DIRS };
+
+struct pin_dirs {
+	const char *names[PINS_DIRS];
+	char version[16];
+	int fds[PINS_DIRS];	/* or -errno */
+};
+
+static int open_dir(int at, const char *name)
 {
-	DIR *dir = opendir(path);
+	int fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0)
+		return -errno;
+	if (!fstatfs(fd, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC)
+		return fd;
+	close(fd);
+	return -ENOTDIR;
+}
+
+static void open_dirs(struct pin_dirs *dirs, const char *instance)
+{
+	int at = AT_FDCWD;
+
+	snprintf(dirs->version, sizeof(dirs->version), "v%d", VARP_ABI_VERSION);
+	dirs->names[PINS_ALL] = DP_BPFFS_VARP;
+	dirs->names[PINS_INSTANCE] = instance;
+	dirs->names[PINS_VERSION] = dirs->version;
+	dirs->names[PINS_LINKS] = "links";
+	for (int i = 0; i < PINS_DIRS; i++) {
+		dirs->fds[i] = at < 0 && i ? at : open_dir(at, dirs->names[i]);
+		at = dirs->fds[i];
+	}
+}
+
+static void close_dirs(struct pin_dirs *dirs)
+{
+	for (int i = 0; i < PINS_DIRS; i++)
+		if (dirs->fds[i] >= 0)
+			close(dirs->fds[i]);
+}
+
+static DIR *list(int dir_fd)
+{
+	int fd = dir_fd < 0 ? -1 : openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd >= 0 && !dir)
+		close(fd);
+	return dir;
+}
+
+static void remove_contents(int dir_fd)
+{
+	DIR *dir = list(dir_fd);
 	struct dirent *entry;
 
 	if (!dir)
@@ -159,16 +233,16 @@ static void remove_contents(const char *path)
 /* Directories that others still use are not empty and stay. */
 void datapath_remove_pins(const char *instance)
 {
-	char path[DP_PATH_MAX];
+	struct pin_dirs dirs;
 
-	snprintf(path, sizeof(path), "%s/%s/v%d/links", DP_BPFFS_VARP, instance, VARP_ABI_VERSION);
-	remove_contents(path);
-	rmdir(path);
-	*strrchr(path, '/') = '\0';
-	remove_contents(path);
-	rmdir(path);
-	*strrchr(path, '/') = '\0';
-	rmdir(path);
+	open_dirs(&dirs, instance);
+	for (int i = PINS_LINKS; i > PINS_ALL; i--) {
+		if (i > PINS_INSTANCE)
+			remove_contents(dirs.fds[i]);
+		if (dirs.fds[i - 1] >= 0)
+			unlinkat(dirs.fds[i - 1], dirs.names[i], AT_REMOVEDIR);
+	}
+	close_dirs(&dirs);
 	dp_shared_remove_if_last();
 	rmdir(DP_BPFFS_VARP);
 }
@@ -183,21 +257,32 @@ void dp_pins_remove(struct datapath *dp)
 
 /* --- Whose they are --- */
 
-static int give(int dir, const char *name, uid_t uid)
+/* The group is root's: the helper process may remove what is in directories, as no other user. */
+static int give_dir(int fd, uid_t uid)
 {
-	struct stat st;
-
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
-		return -errno;
-	if (fchownat(dir, name, uid, 0, AT_SYMLINK_NOFOLLOW))
-		return -errno;
-	/* The group is root's: the helper process may remove what is in them, as no other user. */
-	return S_ISDIR(st.st_mode) && fchmodat(dir, name, 0770, 0) ? -errno : 0;
+	if (fd < 0)
+		return fd;
+	return fchownat(fd, "", uid, 0, AT_EMPTY_PATH) || fchmodat(fd, ".", 0770, 0) ? -errno : 0;
 }
 
-static int give_contents(const char *path, uid_t uid)
+/* What is not varpd's making, a link or what has another name, stays whose it is. */
+static int give_pin(int dir, const char *name, uid_t uid)
 {
-	DIR *dir = opendir(path);
+	int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || (S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+			       fchownat(fd, "", uid, 0, AT_EMPTY_PATH)))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static int give_pins(int dir_fd, uid_t uid)
+{
+	DIR *dir = list(dir_fd);
 	struct dirent *entry;
 	int err = 0;
 
@@ -205,25 +290,24 @@ static int give_contents(const char *path, uid_t uid)
 		return -errno;
 	while (!err && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
-			err = give(dirfd(dir), entry->d_name, uid);
+			err = give_pin(dirfd(dir), entry->d_name, uid);
 	closedir(dir);
 	return err;
 }
 
 static int give_instance(const char *instance, uid_t uid)
 {
-	char path[DP_PATH_MAX];
-	int err;
+	struct pin_dirs dirs;
+	int err = 0;
 
-	snprintf(path, sizeof(path), "%s/%s", DP_BPFFS_VARP, instance);
-	err = give(AT_FDCWD, path, uid);
-	if (!err)
-		err = give_contents(path, uid);
-	snprintf(path, sizeof(path), "%s/%s/v%d", DP_BPFFS_VARP, instance, VARP_ABI_VERSION);
-	if (!err)
-		err = give_contents(path, uid);
-	snprintf(path, sizeof(path), "%s/%s/v%d/links", DP_BPFFS_VARP, instance, VARP_ABI_VERSION);
-	return err ? err : give_contents(path, uid);
+	open_dirs(&dirs, instance);
+	for (int i = PINS_INSTANCE; !err && i < PINS_DIRS; i++) {
+		err = give_dir(dirs.fds[i], uid);
+		if (!err && i > PINS_INSTANCE)
+			err = give_pins(dirs.fds[i], uid);
+	}
+	close_dirs(&dirs);
+	return err;
 }
 
 int datapath_give(struct datapath *dp, uid_t uid, struct varpd_error *error)
@@ -235,7 +319,26 @@ int datapath_give(struct datapath *dp, uid_t uid, struct varpd_error *error)
 		   : 0;
 }
 
-int datapath_prepare(const char *instance, uid_t uid, struct varpd_error *error)
+/* The directory of all instances stays root's, so that none puts a link in another's place. */
+static int prepare_instance(const char *instance, uid_t uid, gid_t gid)
+{
+	int all = open_dir(AT_FDCWD, DP_BPFFS_VARP), err = 0;
+
+	if (all < 0)
+		return all;
+	if (fchownat(all, "", 0, gid, AT_EMPTY_PATH) || fchmodat(all, ".", 0750, 0))
+		err = -errno;
+	if (!err)
+		err = dp_shared_give(uid);
+	if (!err && mkdirat(all, instance, 0700) && errno != EEXIST)
+		err = -errno;
+	close(all);
+	if (!err)
+		err = give_instance(instance, uid);
+	return err == -ENOENT ? 0 : err;	/* there are no pins of an earlier run */
+}
+
+int datapath_prepare(const char *instance, uid_t uid, gid_t gid, struct varpd_error *error)
 {
 	struct stat st;
 	int err = mount_bpffs(error);
@@ -248,13 +351,9 @@ int datapath_prepare(const char *instance, uid_t uid, struct varpd_error *error)
 	if (stat(DP_BPFFS, &st) || chmod(DP_BPFFS, (st.st_mode & 07777) | 0011))
 		return varpd_fail(error, -errno, "cannot open %s to user %u: %s", DP_BPFFS,
 				  (unsigned int)uid, strerror(errno));
-	err = give(AT_FDCWD, DP_BPFFS_VARP, uid);
-	if (!err)
-		err = dp_shared_give(uid);
-	if (!err)
-		err = give_instance(instance, uid);
-	/* There is none of an earlier run. */
-	return err && err != -ENOENT ? varpd_fail(error, err, "cannot give %s to user %u: %s",
-						  DP_BPFFS_VARP, (unsigned int)uid, strerror(-err))
-				     : 0;
+	err = prepare_instance(instance, uid, gid);
+	return err ? varpd_fail(error, err, "cannot give %s/%s to user %u: %s%s", DP_BPFFS_VARP,
+				instance, (unsigned int)uid, strerror(-err),
+				err == -ENOTDIR ? "; what is there is not varpd's: remove it" : "")
+		   : 0;
 }

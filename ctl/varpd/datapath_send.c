@@ -127,7 +127,7 @@ static int send_in_segments(struct datapath *dp, const struct dp_device *device,
 /* One that arrived is addressed to the node device already, and passes varp_reinject. */
 static int prepare_again(struct held_packet *packet, struct virtio_net_hdr *header)
 {
-	if (varp_addr_is_zero(&packet->from))
+	if (!packet->arrived)
 		memcpy(packet->frame, reinject_mac, ETH_ALEN);
 	return offload_prepare(packet->frame, packet->frame_len, packet->gso_size, header);
 }

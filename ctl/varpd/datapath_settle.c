@@ -69,7 +69,7 @@ static void judge_sources(struct datapath *dp, const struct varp_key *key,
 	while (*packets) {
 		struct held_packet *p = *packets;
 
-		if (varp_addr_is_zero(&p->from)) {
+		if (!p->arrived) {
 			packets = &p->next;
 			continue;
 		}

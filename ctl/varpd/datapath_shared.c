@@ -101,9 +101,19 @@ static int open_map(void)
 
 int dp_shared_give(uid_t uid)
 {
-	if ((chown(SHARED_DIR, uid, 0) || chown(SHARED_PIN, uid, 0)) && errno != ENOENT)
+	int dir, err = 0;
+
+	if (mkdir(SHARED_DIR, 0700) && errno != EEXIST)
 		return -errno;
-	return 0;
+	dir = open(SHARED_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	/* The group is root's, as which the helper process removes it. */
+	if (fchown(dir, uid, 0) || fchmod(dir, 0770) ||
+	    (fchownat(dir, "joined", uid, 0, AT_SYMLINK_NOFOLLOW) && errno != ENOENT))
+		err = -errno;
+	close(dir);
+	return err;
 }
 
 static bool map_fits(int fd)

@@ -149,6 +149,7 @@ static struct held_packet *packet_copy(const struct varp_event *event)
 	packet->ifindex = event->ifindex;
 	packet->frame_len = event->frame_len;
 	packet->gso_size = event->gso_size;
+	packet->arrived = event->arrived;
 	packet->from = event->from;
 	memcpy(packet->frame, event + 1, event->frame_len);
 	return packet;

@@ -26,7 +26,7 @@ struct held_packet {
 	uint32_t ifindex;		/* device it was captured at */
 	uint32_t frame_len;
 	uint16_t gso_size;
-	/* It came from there, and waits to hear whether its source lives there. Zero: a node's own */
+	bool arrived;			/* and waits to hear whether its source lives at `from`; else a node's own */
 	struct varp_addr from;
 	uint8_t frame[];
 };

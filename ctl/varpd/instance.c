@@ -88,8 +88,25 @@ static bool is_current(int fd, const char *path)
 {
 	struct stat ours, named;
 
-	return !fstat(fd, &ours) && !stat(path, &named) && ours.st_dev == named.st_dev &&
+	return !fstat(fd, &ours) && !lstat(path, &named) && ours.st_dev == named.st_dev &&
 	       ours.st_ino == named.st_ino;
+}
+
+/*
+ * The directory is varpd's user's, and we may be root: nothing is written to by another's name.
+ * A descriptor or -errno.
+ */
+static int open_pid_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_nlink <= 1)
+		return fd;
+	close(fd);
+	return -ELOOP;
 }
 
 int instance_lock(const char *instance, int *lock, struct varpd_error *error)
@@ -107,12 +124,15 @@ int instance_lock(const char *instance, int *lock, struct varpd_error *error)
 		err = make_dirs(instance, error);
 		if (err)
 			return err;
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-		if (fd < 0 && errno == ENOENT && tries < TRIES)
+		fd = open_pid_file(path);
+		if (fd == -ENOENT && tries < TRIES)
 			continue;
+		if (fd == -ELOOP)
+			return varpd_fail(error, fd, "%s is a link, or no file: it is not varpd's; "
+					  "see who put it there, and remove it", path);
 		if (fd < 0)
-			return varpd_fail(error, -errno, "cannot open %s: %s%s", path,
-					  strerror(errno), errno == EACCES ? "; run as root" : "");
+			return varpd_fail(error, fd, "cannot open %s: %s%s", path, strerror(-fd),
+					  fd == -EACCES ? "; run as root" : "");
 		err = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
 		if (!err && is_current(fd, path))
 			break;

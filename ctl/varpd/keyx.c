@@ -3,7 +3,8 @@
  * The key exchange's frame: the listening socket, how many connections there may be, and the
  * periodic look at what has changed. See keyx.h.
  *
- * Nothing listens while there are no credentials. When all places are taken the oldest connection
+ * Nothing listens while there are no credentials. A bounded number of connections gets in each
+ * second (keyx_rate.h). When all places are taken the oldest connection
  * that has not come to TLS makes room: whoever holds connections open loses them to those who go
  * on.
  */
@@ -18,13 +19,33 @@
 
 #define BACKLOG		512
 #define ACCEPTS		16	/* per turn of the loop, so that others are served */
+#define REFUSED_LOG_MS	10000
 
 /* --- Connections from clients --- */
 
-/* An IPv6 host has its whole /64 to call from. */
 static bool is_same_peer(const struct varp_addr *a, const struct varp_addr *b)
 {
-	return !memcmp(a, b, varp_addr_is_v4(a) ? 16 : 8);
+	struct varp_addr peer_a = keyx_peer_of(a), peer_b = keyx_peer_of(b);
+
+	return varp_addr_equal(&peer_a, &peer_b);
+}
+
+/* Before TLS, which is what a flood of connections would have this host compute. */
+static bool may_come_in(struct keyx *keyx, const struct varp_addr *remote)
+{
+	static struct varpd_log_limit limit;
+	char from[VARP_ADDR_TEXT];
+	uint64_t suppressed;
+
+	if (keyx_rate_take(&keyx->rate, remote, varpd_now_ns()))
+		return true;
+	if (varpd_log_allowed(&limit, REFUSED_LOG_MS, &suppressed))
+		varpd_log(VARPD_LOG_WARNING,
+			  "a connection of %s to exchange keys was closed: more than %d a second "
+			  "from one host (IPv6: one /64), or %d in all (%llu more suppressed)",
+			  varp_addr_format(remote, from), KEYX_RATE_PEER, KEYX_RATE_ALL,
+			  (unsigned long long)suppressed);
+	return false;
 }
 
 /* of: NULL for everybody's. */
@@ -61,7 +82,7 @@ static void take_conn(struct keyx *keyx, int fd)
 	struct varp_addr local, remote;
 	struct keyx_conn *conn;
 
-	if (keyx_socket_ends(fd, &local, &remote)) {
+	if (keyx_socket_ends(fd, &local, &remote) || !may_come_in(keyx, &remote)) {
 		close(fd);
 		return;
 	}
@@ -238,6 +259,7 @@ void keyx_close(struct keyx *keyx)
 	DL_FOREACH_SAFE(keyx->conns, conn, next)
 		keyx_conn_free(conn);
 	keyx_session_close(keyx);
+	keyx_rate_close(&keyx->rate);
 	close_listener(keyx);
 	event_free(keyx->periodic);
 	free(keyx);

@@ -7,6 +7,7 @@
  * not hold any more.
  *
  *   keyx.c           the listening socket, limits, the periodic look at credentials
+ *   keyx_rate.c      how many may come in a second
  *   keyx_conn.c      one connection: TLS, its deadline, its end
  *   keyx_client.c    exchanges that the engine asked for
  *   keyx_server.c    judging requests, and answers
@@ -51,6 +52,8 @@ void keyx_gone(struct keyx *keyx, uint64_t id);
 json_t *keyx_client_json(const struct keyx *keyx, const struct varp_snid *snid);
 /* Of a server: "protection", and how many "sessions" clients have. */
 json_t *keyx_server_json(const struct keyx *keyx, const struct varp_snid *snid);
+/* Connections of clients that were closed because too many came in a second (keyx_rate.h). */
+uint64_t keyx_limited(const struct keyx *keyx);
 /* Why the last exchange about it failed; NULL: it did not. */
 const char *keyx_client_error(const struct keyx *keyx, const struct varp_snid *snid);
 /* This host's certificate makes it a member only, so clients will refuse it as server. */

@@ -208,6 +208,7 @@ struct keyx_conn *keyx_conn_new(struct keyx *keyx, int fd, const struct varp_add
 			want ? BUFFEREVENT_SSL_CONNECTING : BUFFEREVENT_SSL_ACCEPTING,
 			BEV_OPT_CLOSE_ON_FREE);
 	conn->deadline = evtimer_new(keyx->varpd->base, on_deadline, conn);
+	/* Where libevent fails it has freed tls, but has not closed fd. */
 	if (!conn->bev)
 		close(fd);
 	if (!conn->bev || !conn->deadline || evtimer_add(conn->deadline, &deadline)) {

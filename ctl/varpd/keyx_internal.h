@@ -14,12 +14,14 @@
 #include "credentials.h"
 #include "keyx.h"
 #include "keyx_msg.h"
+#include "keyx_rate.h"
 #include "log.h"
 
 #define KEYX_DEADLINE_S		5	/* of a connection, from its beginning to its end */
 #define KEYX_CONNS_MAX		256	/* from clients, at a time */
 #define KEYX_CONNS_PEER		8	/* of them from one peer (IPv6: from one /64) */
 #define KEYX_SESSIONS_PEER	4	/* of one client in one supernet; the oldest makes room */
+#define KEYX_SESSIONS_HOLDER	64	/* of one certificate in one supernet; likewise */
 #define KEYX_SESSIONS_MAX	262144
 
 /* One connection, of either role. */
@@ -64,11 +66,14 @@ struct keyx_session {
 	struct varp_addr client;
 	uint64_t ends_ns;
 	struct credentials_identity identity;
-	struct keyx_session *prev, *next;	/* of this supernet and client, oldest first */
+	struct keyx_group *peer;		/* by the client's address */
+	struct keyx_group *holder;		/* by whose credentials */
+	struct keyx_session *prev, *next;	/* of peer, oldest first */
+	struct keyx_session *holder_prev, *holder_next;
 	UT_hash_handle hh;			/* by id */
 };
 
-struct keyx_peer;			/* keyx_session.c: the sessions of one client */
+struct keyx_group;			/* keyx_session.c: sessions that are bounded together */
 
 struct keyx {
 	struct varpd *varpd;
@@ -80,9 +85,10 @@ struct keyx {
 	struct event *periodic;
 	struct keyx_conn *conns;	/* from clients */
 	unsigned int conn_count;
+	struct keyx_rate rate;		/* of those */
 	struct keyx_want *wants;
 	struct keyx_session *sessions;
-	struct keyx_peer *peers;
+	struct keyx_group *peers, *holders;
 };
 
 /* --- keyx_conn.c --- */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Sessions given out as a server: handed to the engine and to the kernel's answers, remembered with
- * what is needed to take them back, bounded for each client. Called by keyx_server.c and by the
- * periodic look.
+ * what is needed to take them back, bounded for each client's address and for each holder of
+ * credentials. Called by keyx_server.c and by the periodic look.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,56 +15,79 @@
 
 #define TRIES	8	/* for an id that is not taken */
 
-/* A client of a supernet, by the address that it uses its sessions from. */
-struct peer_key {
+/* Sessions of a supernet that are bounded together. */
+struct group_key {
 	struct varp_snid snid;
-	uint8_t pad[6];
-	struct varp_addr client;
+	uint8_t kind;			/* of holder; zero: an address */
+	uint8_t pad[5];
+	uint8_t who[16];		/* the address that a client uses its sessions from, or holder */
 };
 
-struct keyx_peer {
-	struct peer_key key;
+struct keyx_group {
+	struct group_key key;
 	unsigned int count;
 	struct keyx_session *sessions;		/* oldest first */
 	UT_hash_handle hh;
 };
 
-static struct keyx_peer *find_peer(struct keyx *keyx, const struct varp_snid *snid,
-				   const struct varp_addr *client)
+/* NULL: no memory. */
+static struct keyx_group *take_group(struct keyx_group **groups, const struct group_key *key)
 {
-	struct peer_key key = { .snid = *snid, .client = *client };
-	struct keyx_peer *peer;
+	struct keyx_group *group;
 
-	HASH_FIND(hh, keyx->peers, &key, sizeof(key), peer);
-	return peer;
+	HASH_FIND(hh, *groups, key, sizeof(*key), group);
+	if (group)
+		return group;
+	group = calloc(1, sizeof(*group));
+	if (!group)
+		return NULL;
+	group->key = *key;
+	HASH_ADD(hh, *groups, key, sizeof(group->key), group);
+	return group;
 }
 
-static struct keyx_peer *take_peer(struct keyx *keyx, const struct varp_snid *snid,
-				   const struct varp_addr *client)
+/* It goes with its last session. */
+static void release_group(struct keyx_group **groups, struct keyx_group *group)
 {
-	struct keyx_peer *peer = find_peer(keyx, snid, client);
+	if (!group || group->count)
+		return;
+	HASH_DEL(*groups, group);
+	free(group);
+}
 
-	if (peer)
-		return peer;
-	peer = calloc(1, sizeof(*peer));
-	if (!peer)
-		return NULL;
-	peer->key.snid = *snid;
-	peer->key.client = *client;
-	HASH_ADD(hh, keyx->peers, key, sizeof(peer->key), peer);
-	return peer;
+/*
+ * Whose credentials they are: one certificate, from whatever addresses; who has a pre-shared key can
+ * be told from others by the network alone that the address is of.
+ */
+static bool name_holder(const struct keyx_session *session, struct group_key *key)
+{
+	const struct credentials_identity *identity = &session->identity;
+	struct varp_addr peer = keyx_peer_of(&session->client);
+	uint8_t digest[EVP_MAX_MD_SIZE];
+
+	memset(key, 0, sizeof(*key));
+	key->snid = session->snid;
+	key->kind = identity->kind;
+	if (identity->kind == CREDENTIALS_PSK) {
+		memcpy(key->who, &peer, sizeof(peer));
+		return true;
+	}
+	if (!EVP_Digest(&identity->certs[0], sizeof(identity->certs[0]), digest, NULL,
+			EVP_sha256(), NULL))
+		return false;
+	memcpy(key->who, digest, sizeof(key->who));
+	return true;
 }
 
 /* The engine has forgotten it, or is about to go. */
 static void forget(struct keyx *keyx, struct keyx_session *session)
 {
-	struct keyx_peer *peer = find_peer(keyx, &session->snid, &session->client);
-
-	DL_DELETE(peer->sessions, session);
-	if (!--peer->count) {
-		HASH_DEL(keyx->peers, peer);
-		free(peer);
-	}
+	DL_DELETE(session->peer->sessions, session);
+	session->peer->count--;
+	release_group(&keyx->peers, session->peer);
+	DL_DELETE2(session->holder->sessions, session, holder_prev, holder_next);
+	session->holder->count--;
+	release_group(&keyx->holders, session->holder);
 	HASH_DEL(keyx->sessions, session);
 	free(session);
 }
@@ -106,43 +129,65 @@ static int give_to_engine(struct keyx_conn *conn, struct varp_session *session)
 	return err;
 }
 
+static int find_groups(struct keyx *keyx, struct keyx_session *session)
+{
+	struct group_key peer = { .snid = session->snid }, holder;
+
+	memcpy(peer.who, &session->client, sizeof(session->client));
+	if (!name_holder(session, &holder))
+		return -ENOMEM;
+	session->peer = take_group(&keyx->peers, &peer);
+	session->holder = take_group(&keyx->holders, &holder);
+	return session->peer && session->holder ? 0 : -ENOMEM;
+}
+
+static void list_session(struct keyx *keyx, struct keyx_session *session)
+{
+	DL_APPEND(session->peer->sessions, session);
+	session->peer->count++;
+	DL_APPEND2(session->holder->sessions, session, holder_prev, holder_next);
+	session->holder->count++;
+	HASH_ADD(hh, keyx->sessions, id, sizeof(session->id), session);
+}
+
+/* Whose excess it is, at his cost it is: others keep theirs, and find room. */
+static void trim(struct keyx *keyx, struct keyx_group *peer, struct keyx_group *holder)
+{
+	if (peer->count > KEYX_SESSIONS_PEER)
+		keyx_session_drop(keyx, peer->sessions);
+	if (holder->count > KEYX_SESSIONS_HOLDER || HASH_COUNT(keyx->sessions) > KEYX_SESSIONS_MAX)
+		keyx_session_drop(keyx, holder->sessions);
+}
+
 int keyx_session_add(struct keyx_conn *conn, struct varp_session *session,
 		     const struct credentials_identity *identity)
 {
 	struct keyx *keyx = conn->keyx;
-	struct keyx_session *kept;
-	struct keyx_peer *peer;
+	struct keyx_session *kept = calloc(1, sizeof(*kept));
 	int err;
 
-	if (HASH_COUNT(keyx->sessions) >= KEYX_SESSIONS_MAX)
-		return -ENOSPC;
-	kept = calloc(1, sizeof(*kept));
 	if (!kept)
 		return -ENOMEM;
-	err = give_to_engine(conn, session);
-	if (err)
-		goto fail;
-	peer = take_peer(keyx, &session->snid, &session->client);
-	if (!peer) {
-		err = -ENOMEM;
-		goto remove;
-	}
-	kept->id = session->id;
 	kept->snid = session->snid;
 	kept->client = session->client;
 	kept->ends_ns = session->ends_ns;
 	kept->identity = *identity;
-	DL_APPEND(peer->sessions, kept);
-	peer->count++;
-	HASH_ADD(hh, keyx->sessions, id, sizeof(kept->id), kept);
+	err = find_groups(keyx, kept);
+	if (!err && HASH_COUNT(keyx->sessions) >= KEYX_SESSIONS_MAX && !kept->holder->count)
+		err = -ENOSPC;
+	if (!err)
+		err = give_to_engine(conn, session);
+	if (err)
+		goto fail;
+	kept->id = session->id;
+	list_session(keyx, kept);
 	/* Where that fails the engine answers. */
 	answer_session_add(keyx->varpd->answer, session);
-	if (peer->count > KEYX_SESSIONS_PEER)
-		keyx_session_drop(keyx, peer->sessions);
+	trim(keyx, kept->peer, kept->holder);
 	return 0;
-remove:
-	varp_engine_session_remove(keyx->varpd->engine, session->id);
 fail:
+	release_group(&keyx->peers, kept->peer);
+	release_group(&keyx->holders, kept->holder);
 	free(kept);
 	return err;
 }

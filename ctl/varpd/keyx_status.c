@@ -27,6 +27,11 @@ json_t *keyx_client_json(const struct keyx *keyx, const struct varp_snid *snid)
 			 "session_error", keyx_client_error(keyx, snid));
 }
 
+uint64_t keyx_limited(const struct keyx *keyx)
+{
+	return keyx->rate.refused;
+}
+
 const char *keyx_client_error(const struct keyx *keyx, const struct varp_snid *snid)
 {
 	const struct keyx_want *want = keyx_client_find(keyx, snid);

@@ -25,7 +25,7 @@ static int prepare(const struct varpd_config *config, struct varpd_error *error)
 		return varpd_fail(error, -ENOENT, "there is no user %s: `useradd --system %s` makes "
 				  "it, or set `user` in %s", config->user, config->user,
 				  config->file);
-	err = datapath_prepare(config->instance, privileges.uid, error);
+	err = datapath_prepare(config->instance, privileges.uid, privileges.gid, error);
 	if (!err && !stat(config->state_dir, &st))
 		err = privileges_give(&privileges, config->state_dir, error);
 	if (!err)

@@ -21,6 +21,7 @@
 
 #include "log.h"
 #include "privileges.h"
+#include "psk.h"
 #include "seccomp.h"
 
 #define BIT(cap) (1ull << (cap))
@@ -212,32 +213,62 @@ static int give_entry(int dir, const char *name, const struct privileges *privil
 	return err;
 }
 
-#define SHARE_DEPTH	2
-
-/* New files there get the directory's group. Best effort: who needs a file says so if he cannot. */
-static void share(int at, const char *name, const struct privileges *privileges, int depth)
+/* A descriptor, or -1. Best effort: who needs a file says so if he cannot read it. */
+static int share(int at, const char *name, mode_t type, const struct privileges *privileges)
 {
 	int fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct dirent *entry;
 	struct stat st;
-	DIR *dir;
 
 	if (fd < 0)
-		return;
-	if (!fstat(fd, &st) && !st.st_uid && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) &&
-	    !fchown(fd, -1, privileges->gid) &&
-	    fchmod(fd, S_ISDIR(st.st_mode) ? (st.st_mode & 07777) | S_ISGID | S_IRGRP | S_IXGRP
-					   : (st.st_mode & 07777) | S_IRGRP))
+		return fd;
+	if (fstat(fd, &st) || (st.st_mode & S_IFMT) != type) {
+		close(fd);
+		return -1;
+	}
+	/* New files in the directories get their group. */
+	if (!st.st_uid && !fchown(fd, -1, privileges->gid) &&
+	    fchmod(fd, (st.st_mode & 07777) | S_IRGRP | (type == S_IFDIR ? S_ISGID | S_IXGRP : 0)))
 		varpd_log(VARPD_LOG_WARNING, "cannot let user %s read %s: %s", privileges->user,
 			  name, strerror(errno));
-	dir = S_ISDIR(st.st_mode) && depth ? fdopendir(fd) : NULL;
+	return fd;
+}
+
+static void share_file(int at, const char *name, const struct privileges *privileges)
+{
+	int fd = share(at, name, S_IFREG, privileges);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+static void share_psks(int at, const struct privileges *privileges)
+{
+	int fd = share(at, PSK_DIR, S_IFDIR, privileges);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct varp_snid snid;
+	struct dirent *entry;
+
+	if (fd >= 0 && !dir)
+		close(fd);
 	while (dir && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			share(dirfd(dir), entry->d_name, privileges, depth - 1);
+		if (!psk_file_snid(entry->d_name, &snid))
+			share_file(fd, entry->d_name, privileges);
 	if (dir)
 		closedir(dir);
-	else
-		close(fd);
+}
+
+/* What varpd reads, by name: an authority may keep its own key in the same place. */
+static void share_all(const char *path, const struct privileges *privileges)
+{
+	static const char *const files[] = { "ca.crt", "host.crt", "host.key", "revoked.crl" };
+	int dir = share(AT_FDCWD, path, S_IFDIR, privileges);
+
+	if (dir < 0)
+		return;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		share_file(dir, files[i], privileges);
+	share_psks(dir, privileges);
+	close(dir);
 }
 
 void privileges_share(const struct privileges *privileges, const char *dir)
@@ -246,7 +277,7 @@ void privileges_share(const struct privileges *privileges, const char *dir)
 
 	/* Only with a group of its own; what others are in must not come by keys. */
 	if (group && !strcmp(group->gr_name, privileges->user))
-		share(AT_FDCWD, dir, privileges, SHARE_DEPTH);
+		share_all(dir, privileges);
 }
 
 int privileges_give(const struct privileges *privileges, const char *path,

@@ -4,6 +4,7 @@
  * and the audit lines. Called by textsock.c and textsock_batch.c; rights are access.c's.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,20 +54,40 @@ static int check_endpoint(struct textsock_side *side, const struct config_endpoi
 			  varpd->config.credentials);
 }
 
+/* The directory is varpd's user's, and we may be root: never by a link. 0 or -errno. */
+static int set_owner_and_mode(const char *path, gid_t group, mode_t mode)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0;
+	char again[32];
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
+	if (fstat(fd, &st) || !S_ISSOCK(st.st_mode))
+		err = -ENOTSOCK;
+	if (!err && group != (gid_t)-1 && chown(again, -1, group))
+		varpd_log(VARPD_LOG_DEBUG, "cannot give %s to group %u", path, (unsigned int)group);
+	if (!err && chmod(again, mode))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
 /* The group of varpd's user, or everybody: who he is, is asked of the kernel for each connection. */
 static void set_mode(const struct textsock_side *side)
 {
 	const struct access *access = side->textsock->varpd->access;
 	gid_t group = access_group(access);
+	int err;
 
 	if (!side->local)
 		return;
-	if (group != (gid_t)-1 && !geteuid() && chown(side->path, -1, group))
-		varpd_log(VARPD_LOG_DEBUG, "cannot give %s to group %u", side->path,
-			  (unsigned int)group);
-	if (chmod(side->path, access_is_delegated(access, side->source) ? 0666 : 0660))
+	err = set_owner_and_mode(side->path, geteuid() ? (gid_t)-1 : group,
+				 access_is_delegated(access, side->source) ? 0666 : 0660);
+	if (err)
 		varpd_log(VARPD_LOG_WARNING, "cannot set the mode of %s: %s", side->path,
-			  strerror(errno));
+			  strerror(-err));
 }
 
 void textsock_access_changed(struct textsock *textsock)

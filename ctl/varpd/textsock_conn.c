@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -129,6 +130,28 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
 		flush_output(conn);
 }
 
+/*
+ * A browser can be made to send what somebody wants to a loopback port, as its own user: the body of
+ * a request is then lines of commands. What an HTTP request begins with ends the connection.
+ */
+static bool is_http(const struct text_conn *conn)
+{
+	static const char *const beginnings[] = {
+		"GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "DELETE ", "PATCH ", "CONNECT ",
+		"TRACE ", "Host:",
+	};
+	const char *line = conn->reader.line;
+
+	/* Nobody's browser opens unix sockets. */
+	for (size_t i = 0; !conn->local && i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+		size_t len = strlen(beginnings[i]);
+
+		if (conn->reader.len >= len && !strncasecmp(line, beginnings[i], len))
+			return true;
+	}
+	return false;
+}
+
 /* Takes commands from data until the answers owed are enough, or the batch is; returns how much of
  * it was used. */
 static size_t take_commands(struct text_conn *conn, const char *data, size_t len)
@@ -141,6 +164,9 @@ static size_t take_commands(struct text_conn *conn, const char *data, size_t len
 		enum varp_command_read what = varp_command_reader_next(&conn->reader, &data, &len);
 
 		if (what == VARP_COMMAND_READ_MORE)
+			break;
+		conn->http = is_http(conn);
+		if (conn->http)
 			break;
 		text_batch_add(conn, what == VARP_COMMAND_READ_TOO_LONG);
 	}
@@ -179,7 +205,9 @@ static ssize_t read_commands(struct text_conn *conn)
 		if (len <= 0)
 			return len;
 		used = take_commands(conn, conn->side->textsock->buffer, len);
-		if (!take(conn, used)) {
+		if (conn->http)
+			audit_command(&conn->audit, "connection", NULL, "HTTP, by a browser perhaps");
+		if (conn->http || !take(conn, used)) {
 			errno = EPROTO;
 			return -1;
 		}

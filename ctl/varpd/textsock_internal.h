@@ -52,6 +52,7 @@ struct text_conn {
 	/* Commands in the batch: not to be freed meanwhile */
 	unsigned int queued;
 	size_t answer_octets;			/* of the commands in the batch, at least */
+	bool http;		/* has spoken it, and is closed for it */
 	/* Nothing more will come: close once all is answered */
 	bool eof;
 	bool dead;				/* closed, freed with its last queued command */

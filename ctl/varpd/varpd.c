@@ -132,6 +132,7 @@ static int start_instance(struct varpd *varpd, struct varpd_error *error)
 	varpd->timer_ns = UINT64_MAX;
 	varpd->audit = audit_new(varpd->base);
 	privileges_find(config->user, &varpd->privileges);
+	psk_trust_group(varpd->privileges.gid);
 	varpd->access = access_new(config, varpd->privileges.uid);
 	if (!varpd->timer || !varpd->audit || !varpd->access)
 		return varpd_fail(error, -ENOMEM, "out of memory");
@@ -249,7 +250,12 @@ static int start_unprivileged(struct varpd *varpd, struct varpd_error *error)
 		if (!err)
 			privileges_share(privileges, config->credentials);
 	}
-	return err ? err : privileges_drop(privileges, error);
+	if (!err)
+		err = privileges_drop(privileges, error);
+	/* Can it still read them? Rather said now than when they change. */
+	if (!err)
+		credentials_refresh(varpd->credentials);
+	return err;
 }
 
 /* What may fail for reasons of this host's set-up comes before the datapath, which is the costly

@@ -57,6 +57,7 @@
 	X(GENEVE_CONTROL,	"geneve_control",	"Geneve control packet")			\
 	X(GENEVE_CRITICAL,	"geneve_critical",	"unknown critical Geneve option")		\
 	X(GENEVE_PROTO,		"geneve_proto",		"Geneve payload is neither IPv4 nor IPv6")	\
+	X(OUTER_SOURCE,		"outer_source",		"outer source is no host's address")		\
 	X(NOT_JOINED,		"not_joined",		"supernet is not joined here")			\
 	X(NOT_LOCAL,		"not_local",		"vaddr does not live here")			\
 	X(WRONG_CHANNEL,	"wrong_channel",	"channel is not the node's")			\
@@ -292,7 +293,7 @@ struct varp_epoch {
 	__u64 send_ns;		/* packets are sealed with it from then on, until a later one's begin */
 	__u64 ends_ns;		/* from then on not accepted either; zero: there is no such epoch */
 	__u32 epoch;		/* 16 bits of it go into packets */
-	__u32 pad;
+	__u32 senders;		/* windows of it in varp_senders; counted by BPF, atomically */
 };
 _Static_assert(sizeof(struct varp_epoch) == 56, "no holes");
 
@@ -305,22 +306,38 @@ _Static_assert(sizeof(struct varp_combo) == 16, "a multiple of 4 takes the fast 
 
 /* Value of varp_channels (hash): a keyed channel. Written by varpd; no entry: plain. */
 struct varp_channel {
+	/*
+	 * The key once more, in front. The kernel may give an entry's memory to another channel while a
+	 * program still reads it: a key that was copied counts only if this is right after it
+	 */
+	struct varp_combo combo;
 	struct varp_epoch epochs[VARP_EPOCHS];
 	__u32 mode;		/* enum varp_channel_mode */
 	/* Where the keys come from, for a restarted varpd. Seconds of an epoch; zero: not from secret */
 	__u32 rotate_s;
 	__u8 secret[VARP_CHANNEL_KEY_LEN];
 };
-_Static_assert(sizeof(struct varp_channel) == 264, "no holes");
+_Static_assert(sizeof(struct varp_channel) == 280, "no holes");
 
-/* Key of varp_senders (LRU hash). */
+/*
+ * Senders that an epoch of a channel can have, and all of them together. Nobody's window makes room
+ * for another, or whoever has one channel's key could have another channel's packets taken again.
+ */
+#define VARP_EPOCH_SENDERS	2048
+#define VARP_MAX_SENDERS	65536
+
+/*
+ * Key of varp_senders (hash). Begins with a struct varp_combo. The outer source is part of it, or a
+ * member could use up another's sequence numbers in its name.
+ */
 struct varp_sender_key {
 	struct varp_snid snid;
 	struct varp_chid chid;
 	__u32 epoch;
 	__u8 salt[VARP_SALT_LEN];
+	struct varp_addr src;	/* outer */
 };
-_Static_assert(sizeof(struct varp_sender_key) == 36, "a multiple of 4 takes the fast hash");
+_Static_assert(sizeof(struct varp_sender_key) == 52, "a multiple of 4 takes the fast hash");
 
 #define VARP_WINDOW_SLOTS	256
 #define VARP_WINDOW_BITS	32	/* packets that one slot tells of */
@@ -329,16 +346,18 @@ _Static_assert(sizeof(struct varp_sender_key) == 36, "a multiple of 4 takes the 
 
 /*
  * Value of varp_senders: what came from one sender in one epoch. Made by BPF once a tag has proved
- * the sender; where key is not the channel's any more, it starts anew.
+ * the sender; where key is not the channel's any more, it starts anew. Removed by varpd once the
+ * epoch is over.
  */
 struct varp_sender {
 	__u64 key[VARP_CHANNEL_KEY_LEN / 8];	/* of the channel */
 	__u64 subkey[VARP_CHANNEL_KEY_LEN / 8];	/* HChaCha20 of it and the salt */
 	__u64 newest;		/* highest sequence number */
+	__u64 ends_ns;		/* the epoch's, as it was when this was made */
 	/* Block of sequence numbers (seq / 32, its low 32 bits), and a bit for each one of it */
 	__u64 slots[VARP_WINDOW_SLOTS];
 };
-_Static_assert(sizeof(struct varp_sender) == 72 + 8 * VARP_WINDOW_SLOTS, "no holes");
+_Static_assert(sizeof(struct varp_sender) == 80 + 8 * VARP_WINDOW_SLOTS, "no holes");
 
 /* --- Several instances --------------------------------------------------------------------------------------------- */
 
@@ -465,12 +484,14 @@ struct varp_event {
 	__u16 gso_size;		/* of a super-packet, else zero */
 	__u16 gso_segs;
 	/*
-	 * MISS, HOLD: the packet came from there and key is its source, to be looked up and
-	 * compared; ifindex is the peer of the node it is for. Zero: it is a node's own, key is
-	 * where it goes.
+	 * MISS, HOLD: not zero, and the packet came from `from` and key is its source, to be looked
+	 * up and compared; ifindex is the peer of the node it is for. Zero: it is a node's own, key
+	 * is where it goes.
 	 */
-	struct varp_addr from;
+	__u32 arrived;
+	__u32 pad;
+	struct varp_addr from;	/* outer source of what arrived */
 };
-_Static_assert(sizeof(struct varp_event) == 72, "no holes");
+_Static_assert(sizeof(struct varp_event) == 80, "no holes");
 
 #endif

@@ -38,6 +38,7 @@ static void put_channel(unsigned int snid_n, unsigned int chid_n, struct varp_ch
 {
 	struct varp_combo combo = { .snid = snid(snid_n), .chid = chid(chid_n) };
 
+	ch->combo = combo;
 	map_put(harness_obj->maps.varp_channels, &combo, ch);
 }
 
@@ -737,6 +738,110 @@ static void test_replay_senders_kept_apart(void **state)
 	assert_int_equal(senders(), 2);
 }
 
+/* Another member has the victim's key and knows its salt, but not its address. */
+static void test_replay_window_not_used_up_by_another_member(void **state)
+{
+	struct frame inner = frame_inner("10.1.0.2", "10.1.0.1", 0, 4), other = frame_inner("10.1.0.3", "10.1.0.1", 0, 4), in;
+	size_t m;
+
+	for (m = 0; m < ARRAY_SIZE(modes); m++) {
+		struct sealed victim = from_there(0, modes[m], 9), member = victim;
+
+		setup(state);
+		set_mode(modes[m]);
+		in = sealed_frame(&victim, &inner);
+		expect_opened("victim", &in, &inner);
+		member.osrc = "192.0.2.66";
+		member.seq = ~0ULL;
+		in = sealed_frame(&member, &other);
+		expect_opened("member", &in, &other);
+		victim.seq++;
+		in = sealed_frame(&victim, &inner);
+		expect_opened("victim's next", &in, &inner);
+		expect_dropped("that again", &in, VARP_DROP_REPLAY);
+		assert_int_equal(senders(), 2);
+	}
+}
+
+/* The kernel makes room for new windows in bulk: what finds none just now finds it when it comes again. */
+static bool remembered(const struct sealed *how, const struct frame *inner)
+{
+	struct varp_sender_key k = { .snid = snid(how->snid), .chid = chid(how->chid), .epoch = how->epoch,
+				     .src = addr(how->osrc) };
+	struct run r = { .in = sealed_frame(how, inner) };
+	static struct varp_sender value;
+	int i;
+
+	memcpy(k.salt, how->salt, sizeof(k.salt));
+	for (i = 0; i < 20; i++) {
+		decap(&r);
+		if (map_get(harness_obj->maps.varp_senders, &k, &value))
+			return true;
+	}
+	return false;
+}
+
+/* Whoever has the key of one channel cannot push another's windows out, nor older ones of its own. */
+static void test_replay_windows_stay_whatever_other_channels_send(void **state)
+{
+	struct frame inner = frame_inner("10.1.0.2", "10.1.0.1", 0, 4), in;
+	struct sealed victim = from_there(0, VARP_CHANNEL_AUTH, 9), flood = victim;
+	struct varp_channel ch = { .mode = VARP_CHANNEL_AUTH };
+	struct varp_combo combo = { .snid = snid(2), .chid = chid(1) };
+	char salt[VARP_SALT_LEN + 1];
+	unsigned int i;
+
+	(void)state;
+	set_mode(VARP_CHANNEL_AUTH);
+	put_epoch(&ch, 5, -SECOND, YEAR);
+	put_epoch(&ch, 6, -SECOND, YEAR);
+	put_channel(2, 1, &ch);
+	in = sealed_frame(&victim, &inner);
+	expect_opened("victim", &in, &inner);
+	flood.snid = 2;
+	flood.salt = salt;
+	for (i = 0; i < VARP_EPOCH_SENDERS; i++) {
+		snprintf(salt, sizeof(salt), "x%015u", i);
+		if (!remembered(&flood, &inner))
+			fail_msg("sender %u not taken in", i);
+	}
+	assert_true(map_get(harness_obj->maps.varp_channels, &combo, &ch));
+	assert_int_equal(ch.epochs[5 % VARP_EPOCHS].senders, VARP_EPOCH_SENDERS);
+	snprintf(salt, sizeof(salt), "one too many....");
+	{
+		struct frame more = sealed_frame(&flood, &inner);
+
+		expect_dropped("beyond the bound", &more, VARP_DROP_SENDER_STATE);
+		assert_false(remembered(&flood, &inner));
+	}
+	flood.epoch = 6;
+	assert_true(remembered(&flood, &inner));
+	expect_dropped("the victim's again", &in, VARP_DROP_REPLAY);
+	victim.salt = "another sender..";
+	in = sealed_frame(&victim, &inner);
+	expect_opened("new in the victim's channel", &in, &inner);
+}
+
+/* As if the kernel had given the entry's memory to another channel between the look-up and the copy. */
+static void test_keys_of_another_channel_not_taken_for_its_own(void **state)
+{
+	struct frame inner = frame_inner("10.1.0.2", "10.1.0.1", 0, 64), in;
+	struct sealed how = from_there(0, VARP_CHANNEL_AEAD, 1);
+	struct varp_combo combo = { .snid = snid(1), .chid = chid(1) };
+	struct run r = { .ifindex = harness_node };
+	struct varp_channel ch;
+
+	(void)state;
+	set_mode(VARP_CHANNEL_AEAD);
+	put_mapping(1, "10.1.0.2", "192.0.2.2", BOOT_S, 0);
+	assert_true(map_get(harness_obj->maps.varp_channels, &combo, &ch));
+	ch.combo.chid = chid(2);
+	map_put(harness_obj->maps.varp_channels, &combo, &ch);
+	in = sealed_frame(&how, &inner);
+	expect_dropped("opened", &in, VARP_DROP_CHANNEL_KEY);
+	expect_not_sealed("sealed", &r, VARP_DROP_CHANNEL_KEY);
+}
+
 #define TEST(f)	cmocka_unit_test_setup(f, setup)
 
 int main(void)
@@ -762,6 +867,9 @@ int main(void)
 		TEST(test_replay_window_taken_once_and_not_behind),
 		TEST(test_replay_random_order_as_a_list_says),
 		TEST(test_replay_senders_kept_apart),
+		TEST(test_replay_window_not_used_up_by_another_member),
+		TEST(test_replay_windows_stay_whatever_other_channels_send),
+		TEST(test_keys_of_another_channel_not_taken_for_its_own),
 	};
 
 	return HARNESS_MAIN(tests, "channel");

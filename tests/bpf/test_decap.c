@@ -163,6 +163,9 @@ static const struct {
 	{ "cut in the Geneve header", {}, 49, VARP_DROP_RUNT },
 	{ "cut in the option", {}, 60, VARP_DROP_RUNT },
 	{ "cut in the inner header", {}, 88, VARP_DROP_RUNT },
+	{ "outer source 0.0.0.0", { { 26, 0 }, { 28, 0 }, { 29, 0 } }, 0, VARP_DROP_OUTER_SOURCE },
+	{ "outer source a group", { { 26, 224 } }, 0, VARP_DROP_OUTER_SOURCE },
+	{ "fragment from a group", { { 20, 0x20 }, { 26, 224 } }, 0, VARP_DROP_OUTER_SOURCE },
 	{ "Geneve version 1", { { 42, 0x45 } }, 0, VARP_DROP_GENEVE_VERSION },
 	{ "Geneve version 3", { { 42, 0xc5 } }, 0, VARP_DROP_GENEVE_VERSION },
 	{ "options longer than the packet", { { 42, 0x3f } }, 0, VARP_DROP_GENEVE_HEADER },
@@ -255,6 +258,21 @@ static void test_decap_transit_passed_uncounted(void **state)
 			fail_msg("%s: verdict %u", rows[i].name, r.retval);
 	}
 	assert_stats_are("transit", -1);
+}
+
+/* In IPv6 nobody has an address that is an IPv4 one in our maps. */
+static void test_decap_mapped_outer_destination_passed(void **state)
+{
+	struct frame inner = frame_inner("10.1.0.2", "10.1.0.1", 0, 20);
+	struct run r = arriving(1, 0, &inner);
+
+	(void)state;
+	assert_int_equal(r.in.b[12], 0x86);
+	put_raddr("192.0.2.1");
+	inet_pton(AF_INET6, "::ffff:192.0.2.1", r.in.b + ETH_HLEN + 24);
+	assert_int_equal(decap(&r), TC_PASS);
+	assert_frames_equal("untouched", &r.out, &r.in);
+	assert_stats_are("not counted", -1);
 }
 
 /* Another address of this host than the one the node is bound to, and the node's own where it is not listed. */
@@ -643,6 +661,7 @@ int main(void)
 		TEST(test_decap_ecn_all_combinations),
 		TEST(test_decap_violation_dropped_with_reason),
 		TEST(test_decap_transit_passed_uncounted),
+		TEST(test_decap_mapped_outer_destination_passed),
 		TEST(test_decap_outer_destination_ours_either_way),
 		TEST(test_decap_bad_outer_checksum_left_to_the_stack),
 		TEST(test_decap_frame_for_another_host_not_touched),

@@ -138,6 +138,51 @@ static void test_encap_flow_keeps_source_port(void **state)
 	assert_in_range(ports, 28, 31);
 }
 
+/* Of packets that came without a hash, as forwarded ones do. */
+static void test_encap_flows_by_ports_have_many_source_ports(void **state)
+{
+	static const struct { const char *name; __u8 proto, fragment; bool v6, many; } rows[] = {
+		{ "TCP", IPPROTO_TCP, 0, false, true },
+		{ "SCTP", IPPROTO_SCTP, 0, false, true },
+		{ "UDP", IPPROTO_UDP, 0, false, true },
+		{ "TCP in IPv6", IPPROTO_TCP, 0, true, true },
+		{ "TCP, a first fragment", IPPROTO_TCP, 0x20, false, false },
+		{ "ESP, which has no ports", IPPROTO_ESP, 0, false, false },
+	};
+	size_t i;
+
+	(void)state;
+	bind_dev(harness_node, 1, 0);
+	put_mapping(1, "10.1.0.2", "192.0.2.2", BOOT_S, 0);
+	put_mapping(1, "fd00::2", "192.0.2.2", BOOT_S, 0);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		bool v6 = rows[i].v6;
+		struct run r = { .in = v6 ? frame_inner("fd00::1", "fd00::2", 0, 20)
+					  : frame_inner("10.1.0.1", "10.1.0.2", 0, 20) };
+		__u8 *l4 = r.in.b + ETH_HLEN + (v6 ? 40 : 20);
+		__u16 first, port, others = 0;
+		int n;
+
+		if (v6) {
+			r.in.b[ETH_HLEN + 6] = rows[i].proto;
+		} else {
+			r.in.b[ETH_HLEN + 6] = rows[i].fragment;
+			r.in.b[ETH_HLEN + 9] = rows[i].proto;
+			frame_checksum_ip4(&r.in, ETH_HLEN);
+		}
+		for (n = 0; n < 256; n++) {
+			l4[1] = n;
+			assert_int_equal(encap(&r), TC_ACT_REDIRECT);
+			memcpy(&port, r.out.b + UDP_OFF4, 2);
+			if (!n)
+				first = port;
+			others += port != first;
+		}
+		if (rows[i].many ? others < 240 : others)
+			fail_msg("%s: %u of 255 flows have another port", rows[i].name, others);
+	}
+}
+
 static void test_encap_same_vaddr_in_two_supernets_kept_apart(void **state)
 {
 	struct run r = { .in = frame_inner("10.1.0.1", "10.1.0.2", 0, 8) };
@@ -562,6 +607,7 @@ int main(void)
 		TEST(test_encap_hit_matches_written_frame),
 		TEST(test_encap_tos_every_value_copied),
 		TEST(test_encap_flow_keeps_source_port),
+		TEST(test_encap_flows_by_ports_have_many_source_ports),
 		TEST(test_encap_same_vaddr_in_two_supernets_kept_apart),
 		TEST(test_encap_hit_writes_used_coarsely),
 		TEST(test_encap_expired_mapping_is_a_miss),

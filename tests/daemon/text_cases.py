@@ -60,6 +60,36 @@ equal("an overlong line that ends in a command", words(say(b"x" * 5000 + ADD % 9
       ["ERR toolong", "OK"])
 equal("nothing of it was executed", control.vaddrs("0x1"), ["10.0.0.1"])
 
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+
+def browser(request):
+    """What is left of a connection that says this, and then commands in the request's body."""
+    with connect(MANAGER) as sock:
+        try:
+            sock.sendall(request + b"\r\nContent-Type: text/plain\r\n\r\nx=1\n" + ADD % 66 + b"\n")
+            return read_all(sock)
+        except OSError:
+            return b""
+
+
+for method in b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"DELETE", b"PATCH", b"CONNECT":
+    reset()
+    equal(f"{method.decode()}: closed without a word", browser(method + b" / HTTP/1.1"), b"")
+    equal("and nothing was executed", control.vaddrs("0x1"), [])
+reset()
+for name, request in (("a path of commands", b"POST /;" + ADD % 66 + b";"), ("a long path", b"POST /" + b"x" * 5000 + b";" + ADD % 66),
+                      ("a header alone", b"hOST: 127.0.0.1:2500"), ("a line before it", b" \nPOST / HTTP/1.1")):
+    browser(request)
+    equal(f"{name}: nothing was executed", control.vaddrs("0x1"), [])
+browser(ADD % 1 + b"\nPOST / HTTP/1.1")
+equal("a complete command before it is executed, none after it", control.vaddrs("0x1"), ["10.0.0.1"])
+with socket.socket(socket.AF_UNIX) as sock:
+    sock.connect(f"/run/varp/{sys.argv[1]}/grp-mgr.sock")
+    sock.sendall(b"POST / HTTP/1.1\n" + ADD % 2 + b"\n")
+    sock.shutdown(socket.SHUT_WR)
+    equal("no browser opens the unix socket", words(read_all(sock).decode().splitlines()), ["ERR unknown", "OK"])
+
 # --- Half of something ------------------------------------------------------------------------------------------------
 
 reset()
