@@ -16,7 +16,7 @@
 #define WORDS_MAX	(ARGS_MAX + 2)	/* the name, and one argument too many */
 #define QUOTE_MAX	48		/* of the input, in an error's text */
 
-enum arg_kind { ARG_SNID, ARG_VADDR, ARG_RADDR, ARG_SADDR, ARG_TTL };
+enum arg_kind { ARG_SNID, ARG_VADDR, ARG_RADDR, ARG_SADDR, ARG_TTL, ARG_CHID, ARG_MODE };
 
 static bool read_snid(const char *word, struct varp_command *command)
 {
@@ -47,6 +47,26 @@ static bool read_ttl(const char *word, struct varp_command *command)
 	return !varp_ttl_parse(word, &command->ttl_s);
 }
 
+static bool read_chid(const char *word, struct varp_command *command)
+{
+	command->has_chid = true;
+	return !varp_chid_parse(word, &command->chid);
+}
+
+static bool read_mode(const char *word, struct varp_command *command)
+{
+	static const char *const modes[VARP_CHANNEL_MODES] = {
+		[VARP_CHANNEL_PLAIN] = "plain",
+		[VARP_CHANNEL_AUTH] = "auth",
+		[VARP_CHANNEL_AEAD] = "aead",
+	};
+
+	for (command->mode = 0; command->mode < VARP_CHANNEL_MODES; command->mode++)
+		if (!strcmp(word, modes[command->mode]))
+			return true;
+	return false;
+}
+
 static const struct arg_kind_row {
 	const char *word;	/* of the ERR line */
 	const char *right;
@@ -57,6 +77,8 @@ static const struct arg_kind_row {
 	[ARG_RADDR] = { "raddr", "a unicast IPv4 or IPv6 address", read_raddr },
 	[ARG_SADDR] = { "saddr", "a server's IPv4 or IPv6 address", read_saddr },
 	[ARG_TTL]   = { "ttl", "a time to live: whole seconds, 1 to 65536", read_ttl },
+	[ARG_CHID]  = { "chid", "a channel identifier: 0x and 1 to 12 hex digits", read_chid },
+	[ARG_MODE]  = { "mode", "plain, auth or aead", read_mode },
 };
 
 static const struct command_row {
@@ -92,6 +114,16 @@ static const struct command_row {
 		.name = "varpd_server_clear", .usage = "<snid>",
 		.source = VARP_COMMAND_FROM_MANAGER,
 		.args = { ARG_SNID }, .args_min = 1, .args_max = 1,
+	},
+	[VARP_COMMAND_CHANNEL_SET] = {
+		.name = "varpd_channel_set", .usage = "<snid> <chid> <plain|auth|aead>",
+		.source = VARP_COMMAND_FROM_MANAGER,
+		.args = { ARG_SNID, ARG_CHID, ARG_MODE }, .args_min = 3, .args_max = 3,
+	},
+	[VARP_COMMAND_CHANNEL_ROTATE] = {
+		.name = "varpd_channel_rotate", .usage = "<snid> <chid>",
+		.source = VARP_COMMAND_FROM_MANAGER,
+		.args = { ARG_SNID, ARG_CHID }, .args_min = 2, .args_max = 2,
 	},
 	[VARP_COMMAND_CLIENT_SET] = {
 		.name = "varpd_client_set", .usage = "<snid> <saddr>",

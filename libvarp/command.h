@@ -24,6 +24,8 @@ enum varp_command_type {
 	VARP_COMMAND_REMOVE,
 	VARP_COMMAND_SERVER_SET,
 	VARP_COMMAND_SERVER_CLEAR,
+	VARP_COMMAND_CHANNEL_SET,
+	VARP_COMMAND_CHANNEL_ROTATE,
 	VARP_COMMAND_CLIENT_SET,
 	VARP_COMMAND_CLIENT_CLEAR,
 };
@@ -45,6 +47,9 @@ struct varp_command {
 	 * ADD: VARPDB_TTL_ALWAYS if not given; SERVER_SET: VARPDB_TTL_INITIAL_CLIENT if not given
 	 */
 	int32_t ttl_s;
+	struct varp_chid chid;		/* CHANNEL_SET, CHANNEL_ROTATE */
+	bool has_chid;
+	uint8_t mode;			/* CHANNEL_SET: enum varp_channel_mode */
 };
 
 /*
@@ -52,8 +57,8 @@ struct varp_command {
  */
 struct varp_command_error {
 	/*
-	 * "unknown", "source", "arguments", "snid", "vaddr", "raddr", "saddr", "ttl", "toolong",
-	 * "character"
+	 * "unknown", "source", "arguments", "snid", "vaddr", "raddr", "saddr", "ttl", "chid",
+	 * "mode", "toolong", "character"
 	 */
 	const char *word;
 	/* Printable ASCII, no line break: input quoted in it is escaped and cut */

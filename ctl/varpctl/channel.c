@@ -111,26 +111,31 @@ static const struct ctl_column columns[] = {
 	{ .title = "MODE" },
 	{ .title = "EPOCH" },
 	{ .title = "NEXT KEY IN" },
+	{ .title = "KEYS FROM" },
+	{ .title = "KEYS UNTIL" },
 };
 
 static void add_row(struct ctl_table *table, const json_t *entry)
 {
 	char epoch[CTL_NUMBER_LEN] = "none", next[CTL_NUMBER_LEN] = "-";
+	char until[CTL_NUMBER_LEN];
 
 	if (json_is_integer(json_object_get(entry, "epoch")))
 		snprintf(epoch, sizeof(epoch), "%llu",
 			 (unsigned long long)ctl_count(entry, "epoch"));
 	if (json_is_integer(json_object_get(entry, "next_s")))
 		ctl_duration(ctl_count(entry, "next_s"), next);
+	ctl_duration(ctl_count(entry, "until_s"), until);
 	ctl_table_add(table, (const char *[]){
 		ctl_text(entry, "snid", "?"), ctl_text(entry, "chid", "?"),
 		ctl_text(entry, "mode", "?"), epoch, next,
+		ctl_text(entry, "keys", "?"), ctl_count(entry, "until_s") ? until : "over",
 	});
 }
 
 enum control_status ctl_channel_show(struct ctl *ctl, char **words, unsigned int count)
 {
-	struct ctl_table table = { .ctl = ctl, .columns = columns, .count = 5 };
+	struct ctl_table table = { .ctl = ctl, .columns = columns, .count = 7 };
 	json_t *args = json_object(), *result, *entry;
 	enum control_status status = CONTROL_OK;
 	size_t i;

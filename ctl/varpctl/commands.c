@@ -136,7 +136,10 @@ const struct ctl_command ctl_commands[] = {
 			"every SECONDS, 3600 unless given, the same on all members. Their clocks may "
 			"differ by that long.\n"
 			"Nodes of the channel that are here change at once; packets of members that have "
-			"not changed yet are dropped.\n",
+			"not changed yet are dropped.\n"
+			"Where the group manager has set the channel's mode at the server, keys come from "
+			"there and nothing is set here; a FILE given here prevails until it is taken back "
+			"with plain.\n",
 	},
 	{
 		.name = "channel",
@@ -148,7 +151,8 @@ const struct ctl_command ctl_commands[] = {
 		.summary = "show which channels are protected, and how",
 		.more = "Lists channels that have keys here; all others are plain.\n"
 			"EPOCH numbers the keys of a channel; members with the same key and clock have "
-			"the same.\n",
+			"the same. KEYS FROM is secret (channel set, here) or server (handed out in the "
+			"key exchange), KEYS UNTIL how long the last of those known holds.\n",
 	},
 	{
 		.name = "resolve",

@@ -34,6 +34,8 @@ const struct config_key config_keys[] = {
 	  CONFIG_LIVE, "S", "15", "seconds between looks at what changed there" },
 	{ CONFIG_VARPD, "session-lifetime", CONFIG_UINT, 10, 86400, VARPD(session_lifetime_s),
 	  CONFIG_LIVE, "S", "3600", "seconds for which a key exchange with this server holds" },
+	{ CONFIG_VARPD, "channel-epoch", CONFIG_UINT, 8, 30 * 86400, VARPD(channel_epoch_s),
+	  CONFIG_LIVE, "S", "3600", "seconds for which a key holds that this server hands out for a channel" },
 	{ CONFIG_VARPD, "varp-port", CONFIG_UINT, 1, 65535, VARPD(varp_port), 0, "PORT", "2500",
 	  "UDP port of VARP messages, here and at servers" },
 	{ CONFIG_VARPD, "key-port", CONFIG_UINT, 1, 65535, VARPD(key_port), 0, "PORT", "2502",

@@ -84,6 +84,7 @@ struct varpd_config {
 	char credentials[CONFIG_PATH_LEN];	/* directory */
 	uint32_t credentials_check_s;
 	uint32_t session_lifetime_s;
+	uint32_t channel_epoch_s;	/* of channels whose keys this server hands out */
 	uint32_t varp_port;
 	uint32_t key_port;
 	struct config_endpoint grp_mgr_listen;

@@ -72,7 +72,7 @@ struct listing {
 /* What packets are sealed with now, and until when. */
 static void show(const struct varp_combo *combo, const struct varp_channel *channel, void *ctx)
 {
-	uint64_t now_ns = varpd_now_ns(), next_ns = UINT64_MAX;
+	uint64_t now_ns = varpd_now_ns(), next_ns = UINT64_MAX, ends_ns = now_ns;
 	const struct varp_epoch *current = NULL;
 	struct listing *listing = ctx;
 
@@ -87,16 +87,20 @@ static void show(const struct varp_combo *combo, const struct varp_channel *chan
 		if (e->send_ns <= now_ns && e->ends_ns > now_ns &&
 		    (!current || e->send_ns > current->send_ns))
 			current = e;
+		if (e->ends_ns > ends_ns)
+			ends_ns = e->ends_ns;
 	}
 	json_array_append_new(
 		listing->array,
-		json_pack("{s:o, s:o, s:s, s:o, s:o, s:i}",
+		json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:I, s:i}",
 			  "snid", control_json_snid(&combo->snid),
 			  "chid", control_json_chid(&combo->chid),
 			  "mode", channels_mode_name(channel->mode),
+			  "keys", channel->rotate_s ? "secret" : "server",
 			  "epoch", current ? json_integer(current->epoch) : json_null(),
 			  "next_s", next_ns == UINT64_MAX ? json_null() :
 				    json_integer((next_ns - now_ns) / VARPD_NS_PER_S),
+			  "until_s", (json_int_t)((ends_ns - now_ns) / VARPD_NS_PER_S),
 			  "rotate_s", (int)channel->rotate_s));
 }
 

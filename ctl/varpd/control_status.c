@@ -244,6 +244,23 @@ static bool add_server(const struct varp_snid *snid, int32_t ttl_s, size_t mappi
 	return true;
 }
 
+/* Whose packets are dropped, in both directions. */
+static void warn_channel(const struct varp_combo *combo, const struct varp_channel *channel, void *ctx)
+{
+	char snid[VARP_SNID_TEXT], chid[VARP_CHID_TEXT];
+	uint64_t now_ns = varpd_now_ns();
+	struct status *status = ctx;
+
+	for (unsigned int i = 0; i < VARP_EPOCHS; i++)
+		if (channel->epochs[i].ends_ns > now_ns)
+			return;
+	if (!control_sees(status->conn, &combo->snid))
+		return;
+	warn(status, "channel %s of supernet %s has no key that holds, so its packets are dropped: is its "
+	     "server reached, and has it keys (varpd_channel_set)?",
+	     varp_chid_format(&combo->chid, chid), varp_snid_format(&combo->snid, snid));
+}
+
 static json_t *listeners_json(const struct varpd_config *config)
 {
 	char manager[80], client[80];
@@ -318,6 +335,7 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	if (control_is_admin(conn))
 		keyx_each_problem(varpd->keyx, add_problem, &status);
 	varp_engine_each_client(varpd->engine, add_client, &status);
+	datapath_each_channel(varpd->datapath, warn_channel, &status);
 	varp_table_each_server(varp_engine_table(varpd->engine), add_server, &status);
 	/* Also those of supernets that are not served any more. */
 	if (control_is_admin(conn))

@@ -134,6 +134,9 @@ void datapath_each_supernet(struct datapath *dp,
 /* channel->mode plain: there are no keys any more. Nodes that are here follow at once. */
 int datapath_channel_set(struct datapath *dp, const struct varp_combo *combo,
 			 const struct varp_channel *channel, struct varpd_error *error);
+/* What it is set to; false: it is plain. */
+bool datapath_channel_get(const struct datapath *dp, const struct varp_combo *combo,
+			  struct varp_channel *channel);
 /* The visitor may set the channel that it is shown. */
 void datapath_each_channel(struct datapath *dp,
 			   void (*visit)(const struct varp_combo *combo,

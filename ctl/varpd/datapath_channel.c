@@ -179,6 +179,12 @@ int datapath_channel_set(struct datapath *dp, const struct varp_combo *combo,
 	return err;
 }
 
+bool datapath_channel_get(const struct datapath *dp, const struct varp_combo *combo,
+			  struct varp_channel *channel)
+{
+	return !bpf_map_lookup_elem(dp->maps.channels, combo, channel);
+}
+
 void datapath_each_channel(struct datapath *dp,
 			   void (*visit)(const struct varp_combo *combo,
 					 const struct varp_channel *channel, void *ctx),

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "actions.h"
+#include "channel_keys.h"
 #include "keyx_internal.h"
 #include "net.h"
 
@@ -40,6 +42,30 @@ static void stop(struct keyx_want *want)
 	want->busy = false;
 }
 
+/* At a time of its own, so that the members of a server do not all come at once. */
+static void set_again(struct keyx_want *want)
+{
+	uint64_t random = actions_random(want->keyx->varpd->actions) % (want->again_ms / 2 + 1);
+	uint64_t ms = want->again_ms / 2 + random;
+	struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	if (!want->again_ms)
+		event_del(want->again);
+	else if (event_add(want->again, &wait))
+		varpd_log(VARPD_LOG_ERROR, "out of memory: keys of channels are fetched with the "
+			  "session's next renewal only");
+}
+
+static void on_again(evutil_socket_t fd, short what, void *ctx)
+{
+	struct keyx_want *want = ctx;
+	struct varp_addr server = want->server;
+
+	(void)fd;
+	(void)what;
+	keyx_want(want->keyx, &want->snid, &server);
+}
+
 __attribute__((format(printf, 2, 3)))
 static void failed(struct keyx_want *want, const char *format, ...)
 {
@@ -60,6 +86,7 @@ static void failed(struct keyx_want *want, const char *format, ...)
 		want->told_ns = now_ns;
 	}
 	want->error = error;
+	set_again(want);
 	varp_engine_session_failed(varpd->engine, now_ns, &want->snid, &want->server);
 	varpd_schedule(varpd);
 }
@@ -79,6 +106,7 @@ static void succeeded(struct keyx_want *want, const struct varp_session *session
 	want->ends_ns = session->ends_ns;
 	want->kind = want->identity.kind;
 	want->error.text[0] = '\0';
+	set_again(want);
 	varpd_log(renewed ? VARPD_LOG_DEBUG : VARPD_LOG_INFO,
 		  "session with server %s for supernet %s, by %s",
 		  varp_addr_format(&want->server, server), varp_snid_format(&want->snid, snid),
@@ -175,6 +203,7 @@ static void take_session(struct keyx_conn *conn, const struct keyx_answer *answe
 	};
 	uint64_t until_ns = keyx_deadline_ns(want->identity.not_after, varpd_now_ns());
 	char here[VARP_ADDR_TEXT], there[VARP_ADDR_TEXT];
+	struct varpd_error error;
 
 	if (!varp_addr_equal(&answer->client, &conn->local) ||
 	    !varp_addr_equal(&answer->server, &conn->remote)) {
@@ -187,7 +216,11 @@ static void take_session(struct keyx_conn *conn, const struct keyx_answer *answe
 	}
 	if (until_ns < session.ends_ns)
 		session.ends_ns = until_ns;
-	if (keyx_conn_export(conn, &session))
+	/* Keys come before the session, without which no packet is sent: none goes out in plain. */
+	if (channel_keys_take(want->keyx->varpd, &want->snid, answer->records, answer->records_len,
+			      &want->again_ms, &error))
+		failed(want, "%s", error.text);
+	else if (keyx_conn_export(conn, &session))
 		failed(want, "out of memory");
 	else
 		succeeded(want, &session);
@@ -309,6 +342,11 @@ void keyx_want(struct keyx *keyx, const struct varp_snid *snid, const struct var
 		want->keyx = keyx;
 		want->snid = *snid;
 		want->fd = -1;
+		want->again = evtimer_new(keyx->varpd->base, on_again, want);
+		if (!want->again) {
+			free(want);
+			return;
+		}
 		HASH_ADD(hh, keyx->wants, snid, sizeof(want->snid), want);
 	}
 	stop(want);
@@ -330,6 +368,7 @@ static void drop(struct keyx_want *want)
 {
 	stop(want);
 	HASH_DEL(want->keyx->wants, want);
+	event_free(want->again);
 	free(want);
 }
 

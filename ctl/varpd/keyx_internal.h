@@ -56,6 +56,8 @@ struct keyx_want {
 	struct credentials_identity identity;	/* of the server */
 	struct varpd_error error;	/* empty: the last one went well */
 	uint64_t told_ns;		/* when the log was told of it */
+	struct event *again;		/* the next exchange, for channels' keys */
+	uint32_t again_ms;		/* within which it is due; zero: it is not */
 	UT_hash_handle hh;		/* by snid */
 };
 

@@ -10,6 +10,7 @@
 #include "keyx_msg.h"
 
 #define MAGIC		0x564b4559u	/* "VKEY" */
+#define TIME_MAX_MS	(365ll * 86400 * 1000)
 #define REQUEST_ROOM	24		/* reserved at the end of a request */
 
 static void put_zeros(struct varp_writer *w, size_t len)
@@ -163,4 +164,46 @@ bool keyx_record_next(const uint8_t **records, size_t *len, struct keyx_record *
 	*records = r.data + record->len;
 	*len = r.left - record->len;
 	return true;
+}
+
+void keyx_channel_encode(const struct keyx_channel *channel, uint8_t out[KEYX_CHANNEL_LEN])
+{
+	struct varp_writer w = varp_writer_init(out, KEYX_CHANNEL_LEN);
+
+	varp_put(&w, &channel->chid, sizeof(channel->chid));
+	varp_put_u8(&w, channel->mode);
+	varp_put_u8(&w, 0);
+	varp_put_u32(&w, channel->epoch);
+	varp_put_u32(&w, channel->again_ms);
+	varp_put_u64(&w, (uint64_t)channel->begins_ms);
+	varp_put_u64(&w, (uint64_t)channel->ends_ms);
+	varp_put(&w, channel->key, sizeof(channel->key));
+}
+
+/* Times are bounded so that nobody has to fear an overflow who adds them to a clock. */
+static bool is_near(int64_t ms)
+{
+	return ms >= -TIME_MAX_MS && ms <= TIME_MAX_MS;
+}
+
+int keyx_channel_decode(const uint8_t *value, size_t len, struct keyx_channel *channel)
+{
+	struct varp_reader r = varp_reader_init(value, len);
+
+	varp_get(&r, &channel->chid, sizeof(channel->chid));
+	channel->mode = varp_get_u8(&r);
+	varp_get_u8(&r);
+	channel->epoch = varp_get_u32(&r);
+	channel->again_ms = varp_get_u32(&r);
+	channel->begins_ms = (int64_t)varp_get_u64(&r);
+	channel->ends_ms = (int64_t)varp_get_u64(&r);
+	varp_get(&r, channel->key, sizeof(channel->key));
+	if (r.error || r.left || channel->mode >= VARP_CHANNEL_MODES || !channel->again_ms)
+		return -EINVAL;
+	if (channel->mode == VARP_CHANNEL_PLAIN)
+		return 0;
+	return is_near(channel->begins_ms) && is_near(channel->ends_ms) &&
+			       channel->begins_ms < channel->ends_ms
+		       ? 0
+		       : -EINVAL;
 }

@@ -47,6 +47,27 @@ struct keyx_answer {
 	size_t records_len;
 };
 
+/* Types of records. */
+enum keyx_record_type {
+	KEYX_CHANNEL = 1,		/* struct keyx_channel */
+};
+
+#define KEYX_CHANNEL_LEN	64	/* octets of its value, always */
+
+/*
+ * A channel's mode, with one key of it. A plain one has no key: epoch, times and key are zero. Times
+ * count from the moment of the answer, negative ones are past: nobody's clock matters.
+ */
+struct keyx_channel {
+	struct varp_chid chid;
+	uint8_t mode;			/* enum varp_channel_mode */
+	uint32_t epoch;
+	uint32_t again_ms;		/* the next exchange is due within this time */
+	int64_t begins_ms;		/* packets are sealed with it from then on */
+	int64_t ends_ms;		/* and accepted until then */
+	uint8_t key[VARP_CHANNEL_KEY_LEN];
+};
+
 struct keyx_record {
 	uint16_t type;
 	uint16_t len;
@@ -70,5 +91,11 @@ int keyx_answer_decode(const uint8_t *data, size_t len, struct keyx_answer *answ
 int keyx_record_put(uint8_t *out, size_t room, uint16_t type, const void *value, uint16_t len);
 /* Takes the first record off. False: there is none left. */
 bool keyx_record_next(const uint8_t **records, size_t *len, struct keyx_record *record);
+
+
+/* The value of a record of type KEYX_CHANNEL. */
+void keyx_channel_encode(const struct keyx_channel *channel, uint8_t out[KEYX_CHANNEL_LEN]);
+/* 0 or -EINVAL: the answer is to be refused as a whole. */
+int keyx_channel_decode(const uint8_t *value, size_t len, struct keyx_channel *channel);
 
 #endif

@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "channel_keys.h"
 #include "keyx_internal.h"
 
 #define LOG_MS		5000	/* between lines of one kind: anybody can cause them */
@@ -126,7 +127,7 @@ static int judge(struct keyx_conn *conn, const struct keyx_request *request,
 void keyx_server_readable(struct keyx_conn *conn)
 {
 	struct evbuffer *input = bufferevent_get_input(conn->bev);
-	uint8_t octets[KEYX_REQUEST_LEN], out[KEYX_ANSWER_LEN];
+	uint8_t octets[KEYX_REQUEST_LEN], out[KEYX_ANSWER_MAX], records[KEYX_ANSWER_MAX];
 	struct keyx_request request;
 	struct keyx_answer answer;
 	int len;
@@ -139,10 +140,18 @@ void keyx_server_readable(struct keyx_conn *conn)
 		keyx_server_failed(conn, "its request is malformed");
 		return;
 	}
+	/* A member is told the keys of its supernet, nobody else is. */
+	if (answer.status == KEYX_OK) {
+		answer.records = records;
+		answer.records_len = channel_keys_records(conn->keyx->varpd, &request.snid, records,
+							  KEYX_ANSWER_MAX - KEYX_ANSWER_LEN);
+	}
 	len = keyx_answer_encode(&answer, out, sizeof(out));
+	OPENSSL_cleanse(records, sizeof(records));
 	if (len < 0 || bufferevent_write(conn->bev, out, len)) {
 		keyx_server_failed(conn, "out of memory");
 		return;
 	}
+	OPENSSL_cleanse(out, sizeof(out));
 	keyx_conn_finish(conn);
 }

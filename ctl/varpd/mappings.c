@@ -7,7 +7,9 @@
 
 #include "addr.h"
 #include "answer.h"
+#include "channel_keys.h"
 #include "clients.h"
+#include "credentials.h"
 #include "log.h"
 #include "mappings.h"
 
@@ -94,6 +96,33 @@ static int apply_server_clear(struct varpd *varpd, const struct varp_command *co
 	return varp_engine_server_clear(varpd->engine, varpd_now_ns(), &command->snid);
 }
 
+static int stage_channel_set(struct varpd *varpd, const struct varp_command *command,
+			     struct varpd_error *error)
+{
+	struct varp_combo combo = { .snid = command->snid, .chid = command->chid };
+
+	/* Keys go to members in key exchanges, of which there are none without. */
+	if (credentials_for(varpd->credentials, &command->snid) == CREDENTIALS_NONE)
+		return -EACCES;
+	return channel_keys_stage_set(varpd, &combo, command->mode, error);
+}
+
+static int stage_channel_rotate(struct varpd *varpd, const struct varp_command *command,
+				struct varpd_error *error)
+{
+	struct varp_combo combo = { .snid = command->snid, .chid = command->chid };
+
+	return channel_keys_stage_rotate(varpd, &combo, error);
+}
+
+static int apply_channel(struct varpd *varpd, const struct varp_command *command)
+{
+	struct varp_combo combo = { .snid = command->snid, .chid = command->chid };
+
+	channel_keys_changed(varpd, &combo);
+	return 0;
+}
+
 static const struct change {
 	int (*stage)(struct varpd *varpd, const struct varp_command *command,
 		     struct varpd_error *error);
@@ -104,6 +133,8 @@ static const struct change {
 	[VARP_COMMAND_REMOVE]		= { stage_remove, apply_remove },
 	[VARP_COMMAND_SERVER_SET]	= { stage_server_set, apply_server_set },
 	[VARP_COMMAND_SERVER_CLEAR]	= { stage_server_clear, apply_server_clear },
+	[VARP_COMMAND_CHANNEL_SET]	= { stage_channel_set, apply_channel },
+	[VARP_COMMAND_CHANNEL_ROTATE]	= { stage_channel_rotate, apply_channel },
 };
 
 bool mappings_is_change(const struct varp_command *command)

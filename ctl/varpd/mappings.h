@@ -20,7 +20,7 @@ int mappings_load(struct varpd *varpd, struct varpd_error *error);
 bool mappings_is_change(const struct varp_command *command);
 int mappings_begin(struct varpd *varpd, struct varpd_error *error);
 /*
- * 0; -ENOENT and -EACCES refuse this command only; anything else is a failure of the store, and the
+ * 0; -ENOENT, -EACCES and -E2BIG refuse this command only; anything else is a failure of the store, and the
  * transaction is lost.
  */
 int mappings_stage(struct varpd *varpd, const struct varp_command *command,

@@ -21,6 +21,11 @@
 #define DB_NAME		"varp.db"
 #define LOCK_NAME	"varp.lock"
 
+/* epochs: see store_channel.c. wanted: a new key, as soon as there is room for it. */
+#define STORE_CHANNELS_TABLE \
+	"CREATE TABLE channels (snid BLOB NOT NULL, chid BLOB NOT NULL, mode INTEGER NOT NULL," \
+	" wanted INTEGER NOT NULL, epochs BLOB NOT NULL, PRIMARY KEY (snid, chid)) WITHOUT ROWID;"
+
 static const char schema[] =
 	"BEGIN IMMEDIATE;"
 	"CREATE TABLE supernet (snid BLOB NOT NULL PRIMARY KEY, ttl INTEGER NOT NULL) WITHOUT "
@@ -28,10 +33,15 @@ static const char schema[] =
 	"CREATE TABLE mapping (snid BLOB NOT NULL, vaddr BLOB NOT NULL, raddr BLOB NOT NULL, ttl "
 	"INTEGER NOT NULL,"
 	" PRIMARY KEY (snid, vaddr)) WITHOUT ROWID;"
+	STORE_CHANNELS_TABLE
 	"PRAGMA application_id=" STORE_STR(STORE_APPLICATION_ID) ";"
-								 "PRAGMA user_version=" STORE_STR(
-									 STORE_SCHEMA) ";"
-										       "COMMIT;";
+	"PRAGMA user_version=" STORE_STR(STORE_SCHEMA) ";"
+	"COMMIT;";
+
+/* Schema 1 had no channels. */
+static const char upgrade[] = "BEGIN IMMEDIATE;" STORE_CHANNELS_TABLE
+	"PRAGMA user_version=" STORE_STR(STORE_SCHEMA) ";"
+	"COMMIT;";
 
 static const char *const statements[STORE_STATEMENTS] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",
@@ -44,6 +54,13 @@ static const char *const statements[STORE_STATEMENTS] = {
 	[STORE_MAPPINGS] = "SELECT snid, vaddr, raddr, ttl FROM mapping ORDER BY snid, vaddr",
 	[STORE_NEXT] = ("SELECT snid, vaddr, raddr, ttl FROM mapping WHERE (snid, vaddr) > (?1, ?2)"
 			" AND snid <= ?4 ORDER BY snid, vaddr LIMIT ?3"),
+	/* Only of supernets that are served. */
+	[STORE_CHANNEL_PUT] = ("INSERT OR REPLACE INTO channels SELECT ?1, ?2, ?3, ?4, ?5"
+			       " WHERE EXISTS (SELECT 1 FROM supernet WHERE snid = ?1)"),
+	[STORE_CHANNEL_COUNT] = "SELECT count(*) FROM channels WHERE snid = ?1 AND chid != ?2",
+	[STORE_CHANNEL_CLEAR] = "DELETE FROM channels WHERE snid = ?1",
+	[STORE_CHANNEL_NEXT] = ("SELECT snid, chid, mode, wanted, epochs FROM channels WHERE"
+				" (snid, chid) >= (?1, ?2) ORDER BY snid, chid LIMIT 1"),
 };
 
 /* What SQLite's result means for us, in words. */
@@ -103,8 +120,8 @@ static int prepare(struct store *store, struct varpd_error *error)
 	return store_adds_open(store, error);
 }
 
-/* Is this ours, whole, and of a version we know? *fresh: there is nothing yet. */
-static int judge(struct store *store, bool *fresh, struct varpd_error *error)
+/* Is this ours, whole, and of a version we know? *fresh: there is nothing yet; *old: to be upgraded. */
+static int judge(struct store *store, bool *fresh, bool *old, struct varpd_error *error)
 {
 	int application = 0, version = 0, tables = 0, err;
 
@@ -129,11 +146,12 @@ static int judge(struct store *store, bool *fresh, struct varpd_error *error)
 				  "%s was written by a newer varpd (schema %d, this one knows %d); "
 				  "run that version",
 				  store->path, version, STORE_SCHEMA);
-	if (version != STORE_SCHEMA)
+	*old = version == STORE_SCHEMA - 1;
+	if (version != STORE_SCHEMA && !*old)
 		return varpd_fail(error, -EUCLEAN, "%s has the unknown schema %d; move it away",
 				  store->path, version);
 	err = quick_check(store, error);
-	return err ? err : prepare(store, error);
+	return err || *old ? err : prepare(store, error);
 }
 
 /* SQLite throws away a log that stands beside an empty file; one alone is what a crash at the first
@@ -180,41 +198,46 @@ static int open_for_reading(struct store *store, int flags, struct varpd_error *
 	return 0;
 }
 
-static int make_writable(struct store *store, bool fresh, struct varpd_error *error)
+static int make_writable(struct store *store, bool fresh, bool old, struct varpd_error *error)
 {
 	/* FULL: a commit is on the disk before it is reported. */
 	static const char settings[] =
 		"PRAGMA query_only=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-		"PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;";
+		"PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;"
+		"PRAGMA secure_delete=FAST;";	/* keys that are over are overwritten */
 
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	if (sqlite3_exec(store->db, settings, NULL, NULL, NULL) != SQLITE_OK)
 		return store_failed(store, error, "cannot be set up");
-	if (!fresh)
+	if (!fresh && !old)
 		return 0;
-	if (sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+	if (sqlite3_exec(store->db, fresh ? schema : upgrade, NULL, NULL, NULL) != SQLITE_OK)
 		return store_failed(store, error, "cannot be created");
 	return prepare(store, error);
 }
 
 static int open_db(struct store *store, struct varpd_error *error)
 {
-	bool exists, fresh = false;
+	bool exists, fresh = false, old = false;
 	struct stat st;
 	int err = look_at_file(store, &exists, error);
 
 	if (!err)
 		err = open_for_reading(store, exists ? 0 : SQLITE_OPEN_CREATE, error);
 	if (!err)
-		err = judge(store, &fresh, error);
+		err = judge(store, &fresh, &old, error);
 	if (!err)
-		err = make_writable(store, fresh, error);
+		err = make_writable(store, fresh, old, error);
 	if (err)
 		return err;
 	if (fresh && exists)
 		varpd_log(VARPD_LOG_WARNING, "%s was empty: a new database is begun", store->path);
 	if (stat(store->path, &st))
 		return varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
+	/* Keys of channels are in it. One that was restored from a backup may be open to others. */
+	if ((st.st_mode & 077) && chmod(store->path, 0600))
+		return varpd_fail(error, -errno, "%s can be read by others, and that cannot be changed: %s",
+				  store->path, strerror(errno));
 	store->dev = st.st_dev;
 	store->ino = st.st_ino;
 	return 0;
@@ -346,7 +369,8 @@ void store_rollback(struct store *store)
 int store_clear(struct store *store, struct varpd_error *error)
 {
 	store_adds_forget(store);
-	if (sqlite3_exec(store->db, "DELETE FROM mapping; DELETE FROM supernet;", NULL, NULL,
+	if (sqlite3_exec(store->db, "DELETE FROM mapping; DELETE FROM supernet;"
+			 " DELETE FROM channels;", NULL, NULL,
 			 NULL) != SQLITE_OK)
 		return store_failed(store, error, "cannot be written");
 	return 0;
@@ -381,6 +405,9 @@ int store_server_clear(struct store *store, const struct varp_snid *snid, struct
 	int err;
 
 	store_bind_blob(stmt, 1, snid, sizeof(*snid));
+	err = store_channels_clear(store, snid, error);
+	if (err)
+		return err;
 	err = store_run(store, store->stmt[STORE_SERVER_CLEAR], error);
 	return !err && !sqlite3_changes(store->db) ? -ENOENT : err;
 }

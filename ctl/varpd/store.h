@@ -44,6 +44,38 @@ int store_server_set(struct store *store, const struct varp_snid *snid, int32_t 
 int store_server_clear(struct store *store, const struct varp_snid *snid,
 		       struct varpd_error *error);
 
+/* A key of a channel. */
+struct store_epoch {
+	uint32_t number;
+	int64_t begins_ms;		/* of the wall's clock: packets are sealed with it from then on */
+	uint8_t key[VARP_CHANNEL_KEY_LEN];
+};
+
+/* A channel whose mode the group manager has set. */
+struct store_channel {
+	struct varp_combo combo;
+	uint32_t mode;			/* enum varp_channel_mode */
+	bool wanted;			/* a new key, as soon as there is room for one */
+	unsigned int count;		/* of epochs, in the order of their numbers */
+	struct store_epoch epochs[VARP_EPOCHS];
+};
+
+/*
+ * Writes a channel, and so replaces what is known of it. -ENOENT: the supernet is not served; -E2BIG:
+ * it has max other channels.
+ */
+int store_channel_put(struct store *store, const struct store_channel *channel, unsigned int max,
+		      struct varpd_error *error);
+/* -ENOENT: there is none. */
+int store_channel_get(struct store *store, const struct varp_combo *combo,
+		      struct store_channel *channel, struct varpd_error *error);
+/*
+ * The first one that is not before *from, also of a transaction that goes on. -ENOENT: there is none
+ * any more. Keeps nothing open.
+ */
+int store_channel_next(struct store *store, const struct varp_combo *from,
+		       struct store_channel *channel, struct varpd_error *error);
+
 /*
  * Lists mappings in the order of their keys, up to max behind *after (NULL: from the start); snid
  * NULL: of all supernets. Keeps nothing open between calls, so a slow reader holds nobody up.

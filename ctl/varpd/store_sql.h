@@ -12,7 +12,8 @@
 #include "store.h"
 
 #define STORE_APPLICATION_ID	0x56415250	/* "VARP" */
-#define STORE_SCHEMA		1		/* raised with every change of the schema */
+#define STORE_SCHEMA		2		/* raised with every change of the schema */
+#define STORE_TIME_MAX_MS	(1ll << 48)	/* thousands of years */
 #define STORE_STR(x)		STORE_STR_(x)
 #define STORE_STR_(x)		#x
 
@@ -26,6 +27,10 @@ enum store_statement {
 	STORE_SERVERS,
 	STORE_MAPPINGS,
 	STORE_NEXT,
+	STORE_CHANNEL_PUT,
+	STORE_CHANNEL_COUNT,
+	STORE_CHANNEL_CLEAR,
+	STORE_CHANNEL_NEXT,
 	STORE_STATEMENTS,
 };
 
@@ -51,6 +56,11 @@ static inline void store_bind_blob(sqlite3_stmt *stmt, int index, const void *da
 {
 	sqlite3_bind_blob(stmt, index, data, len, SQLITE_STATIC);
 }
+
+/* --- store_channel.c --- */
+
+int store_channels_clear(struct store *store, const struct varp_snid *snid,
+			 struct varpd_error *error);
 
 /* --- store_add.c: mappings to be added, gathered --- */
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "addr.h"
+#include "channels.h"
 #include "control.h"
 #include "instance.h"
 #include "textsock_internal.h"
@@ -205,6 +206,8 @@ static const char *verdict_of(const struct text_item *item, int result, char wor
 		return "notfound";
 	case -EACCES:
 		return "credentials";
+	case -E2BIG:
+		return "channels";
 	}
 	return "failed";
 }
@@ -217,6 +220,10 @@ static void write_command(const struct varp_command *command, char *out, size_t 
 	if (command->type != VARP_COMMAND_INIT)
 		used += snprintf(out + used, len - used, " %s",
 				 varp_snid_format(&command->snid, snid));
+	if (command->has_chid)
+		used += snprintf(out + used, len - used, " %s", varp_chid_format(&command->chid, addr));
+	if (command->type == VARP_COMMAND_CHANNEL_SET)
+		used += snprintf(out + used, len - used, " %s", channels_mode_name(command->mode));
 	if (!varp_addr_is_zero(&command->vaddr))
 		used += snprintf(out + used, len - used, " %s",
 				 varp_addr_format(&command->vaddr, addr));

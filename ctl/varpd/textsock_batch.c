@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel_keys.h"
 #include "clients.h"
 #include "textsock_internal.h"
 
@@ -69,7 +70,8 @@ static int store_changes(struct textsock *textsock, struct varpd_error *error)
 			begun = true;
 		}
 		item->result = mappings_stage(varpd, &item->command, error);
-		if (item->result && item->result != -ENOENT && item->result != -EACCES) {
+		if (item->result && item->result != -ENOENT && item->result != -EACCES &&
+		    item->result != -E2BIG) {
 			err = item->result;
 			mappings_rollback(varpd);
 			return err;
@@ -93,6 +95,8 @@ static int apply(struct varpd *varpd, const struct text_item *item)
 static const char *const missing[] = {
 	[VARP_COMMAND_REMOVE]		= "there is no mapping for this vaddr",
 	[VARP_COMMAND_SERVER_CLEAR]	= "this supernet is not served here",
+	[VARP_COMMAND_CHANNEL_SET]	= "this supernet is not served here",
+	[VARP_COMMAND_CHANNEL_ROTATE]	= "this channel has no keys from here",
 	[VARP_COMMAND_CLIENT_CLEAR]	= "this supernet has no such server",
 };
 
@@ -109,6 +113,9 @@ static void answer(struct text_item *item, int result)
 	else if (result == -EACCES)
 		evbuffer_add_printf(out, "ERR credentials no credentials for this supernet: "
 					 VARPD_HOW_CREDENTIALS "\n");
+	else if (result == -E2BIG)
+		evbuffer_add_printf(out, "ERR channels a supernet has %d channels with a mode at most\n",
+				    CHANNEL_KEYS_PER_SUPERNET);
 	else if (result == -ENOMEM)
 		evbuffer_add_printf(out, "ERR memory out of memory\n");
 	else

@@ -13,6 +13,7 @@
 #include "actions.h"
 #include "answer.h"
 #include "apply.h"
+#include "channel_keys.h"
 #include "channels.h"
 #include "clients.h"
 #include "control.h"
@@ -214,7 +215,9 @@ static int start_datapath(struct varpd *varpd, struct varpd_error *error)
 
 static int start_channels(struct varpd *varpd, struct varpd_error *error)
 {
-	return channels_open(&varpd->channels, varpd, error);
+	int err = channels_open(&varpd->channels, varpd, error);
+
+	return err ? err : channel_keys_open(&varpd->channel_keys, varpd, error);
 }
 
 static int start_answer(struct varpd *varpd, struct varpd_error *error)
@@ -292,6 +295,7 @@ void varpd_stop(struct varpd *varpd)
 	keyx_close(varpd->keyx);
 	net_close(varpd->net);
 	answer_close(varpd->answer);
+	channel_keys_close(varpd->channel_keys);
 	channels_close(varpd->channels);
 	if (varpd->datapath)
 		datapath_close(varpd->datapath);

@@ -29,6 +29,7 @@
 struct actions;
 struct answer;
 struct channels;
+struct channel_keys;
 struct client_kept;
 struct control;
 struct credentials;
@@ -52,6 +53,7 @@ struct varpd {
 	struct actions *actions;
 	struct datapath *datapath;
 	struct channels *channels;	/* keys of keyed channels */
+	struct channel_keys *channel_keys; /* those that are handed out */
 	struct store *store;
 	struct credentials *credentials; /* what this host can prove with */
 	struct net *net;		/* VARP's UDP socket */

@@ -219,6 +219,7 @@ void bind_dev(__u32 ifindex, unsigned int n, unsigned int slot)
 {
 	struct varp_dev dev = dev_value(n, slot);
 
+	dev.peer = ifindex;
 	map_put(harness_obj->maps.varp_devs, &ifindex, &dev);
 }
 

@@ -24,6 +24,19 @@ static void on_request(const uint8_t *data, size_t len)
 	FUZZ_CHECK(!memcmp(out, data, KEYX_HEAD_LEN + 32));
 }
 
+static void on_channel(const struct keyx_record *record)
+{
+	uint8_t out[KEYX_CHANNEL_LEN];
+	struct keyx_channel channel;
+
+	if (keyx_channel_decode(record->value, record->len, &channel))
+		return;
+	FUZZ_CHECK(record->len == KEYX_CHANNEL_LEN && channel.mode < VARP_CHANNEL_MODES);
+	FUZZ_CHECK(channel.mode == VARP_CHANNEL_PLAIN || channel.begins_ms < channel.ends_ms);
+	keyx_channel_encode(&channel, out);
+	FUZZ_CHECK(!memcmp(out, record->value, 7) && !memcmp(out + 8, record->value + 8, sizeof(out) - 8));
+}
+
 static void on_answer(const uint8_t *data, size_t len)
 {
 	int stated = keyx_answer_length(data, len);
@@ -38,6 +51,8 @@ static void on_answer(const uint8_t *data, size_t len)
 	if (answer.status == KEYX_OK)
 		FUZZ_CHECK(answer.session && answer.lifetime_s);
 	while (keyx_record_next(&answer.records, &answer.records_len, &record)) {
+		if (record.type == KEYX_CHANNEL)
+			on_channel(&record);
 		FUZZ_CHECK(record.value >= data && record.value + record.len <= data + len);
 		total += KEYX_RECORD_HEAD + record.len;
 	}

@@ -147,6 +147,14 @@ static void test_parse_bad_rows_say_what_is_wrong(void **state)
 		{ "varpd_server_set zzz", MGR, "snid", "'zzz'" },
 		{ "varpd_client_set 0x1 224.0.0.1", CLT, "saddr", "'224.0.0.1'" },
 		{ "varpd_client_set 0x1 0.0.0.0", CLT, "saddr", "" },
+		{ "varpd_channel_set 0x1 0x2", MGR, "arguments", "<snid> <chid> <plain|auth|aead>" },
+		{ "varpd_channel_set 0x1 0x2 auth 5", MGR, "arguments", "too many" },
+		{ "varpd_channel_set 0x1 0x1234567890123 auth", MGR, "chid", "12 hex digits" },
+		{ "varpd_channel_set 0x1 0x2 AUTH", MGR, "mode", "plain, auth or aead" },
+		{ "varpd_channel_set x 0x2 auth", MGR, "snid", "20 hex digits" },
+		{ "varpd_channel_set 0x1 0x2 auth", CLT, "source", "2500" },
+		{ "varpd_channel_rotate 0x1", MGR, "arguments", "<snid> <chid>" },
+		{ "varpd_channel_rotate 0x1 2", MGR, "chid", "12 hex digits" },
 		{ "varpd_client_clear 0x1 ::", CLT, "saddr", "" },
 		{ "varpd_client_set 0x1", CLT, "arguments", "<snid> <saddr>" },
 		{ "varpd_client_set 0x1 192.0.2.1", MGR, "source", "2501" },
@@ -170,6 +178,39 @@ static void test_parse_bad_rows_say_what_is_wrong(void **state)
 		    !strstr(error.text, rows[i].says))
 			fail_msg("%s: %d %s %s", rows[i].line, err, error.word, error.text);
 		assert_printable(error.text);
+	}
+}
+
+static void test_parse_channel_rows(void **state)
+{
+	static const struct {
+		const char *line;
+		enum varp_command_type type;
+		const char *chid;
+		uint8_t mode;
+	} rows[] = {
+		{ "varpd_channel_set 0x1 0x0 plain", VARP_COMMAND_CHANNEL_SET, "0x000000000000",
+		  VARP_CHANNEL_PLAIN },
+		{ "varpd_channel_set() 0x1 0x7 auth", VARP_COMMAND_CHANNEL_SET, "0x000000000007",
+		  VARP_CHANNEL_AUTH },
+		{ "varpd_channel_set 0x1 0xffffffffffff aead", VARP_COMMAND_CHANNEL_SET, "0xffffffffffff",
+		  VARP_CHANNEL_AEAD },
+		{ "varpd_channel_rotate 0x1 0x7", VARP_COMMAND_CHANNEL_ROTATE, "0x000000000007", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct varp_command_error error = { .word = "none", .text = "" };
+		struct varp_command command;
+		char chid[VARP_CHID_TEXT];
+
+		if (varp_command_parse(rows[i].line, strlen(rows[i].line), MGR, &command, &error))
+			fail_msg("%s: %s", rows[i].line, error.text);
+		assert_int_equal(command.type, rows[i].type);
+		assert_int_equal(command.mode, rows[i].mode);
+		assert_true(command.has_chid);
+		assert_string_equal(varp_chid_format(&command.chid, chid), rows[i].chid);
+		assert_int_equal(command.snid.b[9], 1);
 	}
 }
 
@@ -416,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse_good_rows),
 		cmocka_unit_test(test_parse_bad_rows_say_what_is_wrong),
+		cmocka_unit_test(test_parse_channel_rows),
 		cmocka_unit_test(test_parse_empty_is_no_command),
 		cmocka_unit_test(test_parse_nul_is_a_bad_character),
 		cmocka_unit_test(test_parse_length_255_and_256),

@@ -22,6 +22,7 @@
 #include <openssl/err.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include "ctl/varpctl/pki.h"
 #include "ctl/varpd/access.h"
@@ -632,6 +633,122 @@ static void test_revoked_certificate_is_refused_and_its_sessions_end(void **stat
 	X509_free(another);
 }
 
+/* --- An authority below another --- */
+
+struct authority {
+	EVP_PKEY *key;
+	X509 *cert;
+};
+
+/* above NULL: it stands at the top. */
+static struct authority make_authority(const char *name, const struct authority *above)
+{
+	EVP_PKEY *key = pki_make_key();
+	X509 *cert = pki_make_cert(name, key, NULL, 0, 100, NULL, key);
+	X509_EXTENSION *basic = X509V3_EXT_nconf_nid(NULL, NULL, NID_basic_constraints,
+						     "critical,CA:TRUE");
+
+	assert_true(cert && basic);
+	X509_EXTENSION_free(X509_delete_ext(
+		cert, X509_get_ext_by_NID(cert, NID_basic_constraints, -1)));
+	assert_int_equal(X509_add_ext(cert, basic, -1), 1);
+	X509_EXTENSION_free(basic);
+	if (above)
+		X509_set_issuer_name(cert, X509_get_subject_name(above->cert));
+	assert_true(X509_sign(cert, above ? above->key : key, EVP_sha256()) > 0);
+	return (struct authority){ key, cert };
+}
+
+static void free_authority(struct authority *authority)
+{
+	EVP_PKEY_free(authority->key);
+	X509_free(authority->cert);
+}
+
+static void enrol_below(const char *dir, const char *uri, const struct authority *by,
+			const struct authority *top)
+{
+	EVP_PKEY *key = pki_make_key();
+	struct grant grant;
+	X509 *cert;
+	FILE *file;
+
+	assert_int_equal(grant_parse(uri, &grant), 0);
+	cert = pki_make_cert("host", key, &grant, 1, 30, by->cert, by->key);
+	file = create(dir, "host.crt", 0644);
+	PEM_write_X509(file, cert);
+	if (by != top)
+		PEM_write_X509(file, by->cert);
+	fclose(file);
+	file = create(dir, "ca.crt", 0644);
+	PEM_write_X509(file, top->cert);
+	fclose(file);
+	file = create(dir, "host.key", 0600);
+	PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
+	fclose(file);
+	EVP_PKEY_free(key);
+	X509_free(cert);
+}
+
+static void put_list(const char *dir, const struct authority *of, X509 *revoked)
+{
+	X509_CRL *crl = pki_make_crl(NULL, revoked, of->cert, of->key);
+	FILE *file = create(dir, "revoked.crl", 0644);
+
+	assert_non_null(crl);
+	PEM_write_X509_CRL(file, crl);
+	fclose(file);
+	X509_CRL_free(crl);
+}
+
+static bool lets_in(void)
+{
+	struct credentials *client = open_dir("c"), *server = open_dir("s");
+	struct outcome out = shake(client, server, SNID);
+	bool good = out.good;
+
+	done_with(&out);
+	credentials_close(client);
+	credentials_close(server);
+	return good;
+}
+
+static void test_revoked_intermediate_is_refused_and_its_sessions_end(void **state)
+{
+	struct authority top = make_authority("top", NULL), middle = make_authority("middle", &top);
+	struct varp_snid snid = snid_of(SNID);
+	struct credentials_identity identity;
+	struct credentials *client, *server;
+	struct outcome out;
+
+	(void)state;
+	enrol_below("c", MEMBER, &middle, &top);
+	enrol_below("s", SERVER, &top, &top);
+	client = open_dir("c");
+	server = open_dir("s");
+	out = shake(client, server, SNID);
+	assert_true(out.good);
+	assert_int_equal(
+		credentials_check(server, out.server, GRANT_MEMBER, &snid, NULL, &identity), 0);
+	assert_int_equal(identity.count, 2);
+	/* Lists of one authority and none of the other, of either: nothing is revoked. */
+	put_list("s", &middle, top.cert);
+	assert_true(lets_in());
+	put_list("s", &top, NULL);
+	assert_true(lets_in());
+	assert_true(credentials_refresh(server));
+	assert_true(credentials_still(server, &snid, &identity, time(NULL)));
+	put_list("s", &top, middle.cert);
+	assert_true(credentials_refresh(server));
+	assert_false(credentials_still(server, &snid, &identity, time(NULL)));
+	done_with(&out);
+	credentials_close(client);
+	credentials_close(server);
+	expect_refusal("was revoked", "this host's certificate was revoked");
+	free_authority(&middle);
+	free_authority(&top);
+}
+
 static void test_other_authority_ends_sessions(void **state)
 {
 	struct varp_snid snid = snid_of(SNID);
@@ -842,6 +959,8 @@ int main(void)
 		cmocka_unit_test_setup(test_certificates_that_do_not_hold_are_refused, set_up),
 		cmocka_unit_test_setup(test_client_without_credentials_is_refused, set_up),
 		cmocka_unit_test_setup(test_revoked_certificate_is_refused_and_its_sessions_end,
+				       set_up),
+		cmocka_unit_test_setup(test_revoked_intermediate_is_refused_and_its_sessions_end,
 				       set_up),
 		cmocka_unit_test_setup(test_other_authority_ends_sessions, set_up),
 		cmocka_unit_test_setup(test_half_replaced_certificates_leave_the_former, set_up),

@@ -187,6 +187,71 @@ static void test_answer_damaged_is_refused(void **state)
 	assert_int_equal(keyx_answer_decode(octets, len, &answer), 0);
 }
 
+static const char channel_hex[] =
+	"000000000007" "02" "00" "01020304" "0006ddd0" "fffffffffffffc18" "0000000000001388"
+	"000102030405060708090a0b0c0d0e0f" "101112131415161718191a1b1c1d1e1f";
+
+static void test_channel_has_the_documented_octets(void **state)
+{
+	struct keyx_channel channel = {
+		.chid = { .b = { [5] = 7 } }, .mode = VARP_CHANNEL_AEAD, .epoch = 0x01020304,
+		.again_ms = 450000, .begins_ms = -1000, .ends_ms = 5000,
+	}, again;
+	uint8_t octets[KEYX_CHANNEL_LEN], wanted[KEYX_CHANNEL_LEN];
+
+	(void)state;
+	for (int i = 0; i < VARP_CHANNEL_KEY_LEN; i++)
+		channel.key[i] = i;
+	assert_int_equal(from_hex(channel_hex, wanted), KEYX_CHANNEL_LEN);
+	keyx_channel_encode(&channel, octets);
+	assert_memory_equal(octets, wanted, sizeof(octets));
+	assert_int_equal(keyx_channel_decode(octets, sizeof(octets), &again), 0);
+	assert_memory_equal(&again.chid, &channel.chid, sizeof(channel.chid));
+	assert_int_equal(again.mode, channel.mode);
+	assert_int_equal(again.epoch, channel.epoch);
+	assert_int_equal(again.again_ms, channel.again_ms);
+	assert_int_equal(again.begins_ms, channel.begins_ms);
+	assert_int_equal(again.ends_ms, channel.ends_ms);
+	assert_memory_equal(again.key, channel.key, sizeof(channel.key));
+}
+
+static void test_channel_damaged_is_refused(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t at;
+		uint8_t octet;
+		bool good;
+	} rows[] = {
+		{ "another channel", 0, 0xff, true },
+		{ "mode of the future", 6, 3, false },
+		{ "plain", 6, 0, true },
+		{ "reserved", 7, 1, true },
+		{ "epoch may be any", 8, 0xff, true },
+		{ "begins years ago", 17, 0, false },
+		{ "begins in years", 16, 0x7f, false },
+		{ "ends in years", 24, 1, false },
+		{ "ended before it began", 24, 0xff, false },
+		{ "key may be any", 32, 0xff, true },
+	};
+	uint8_t octets[KEYX_CHANNEL_LEN + 1] = { 0 };
+	struct keyx_channel channel;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		from_hex(channel_hex, octets);
+		octets[rows[i].at] = rows[i].octet;
+		if (!keyx_channel_decode(octets, KEYX_CHANNEL_LEN, &channel) != rows[i].good)
+			fail_msg("%s", rows[i].name);
+	}
+	from_hex(channel_hex, octets);
+	for (size_t len = 0; len <= sizeof(octets); len++)
+		assert_int_equal(keyx_channel_decode(octets, len, &channel),
+				 len == KEYX_CHANNEL_LEN ? 0 : -EINVAL);
+	memset(octets + 12, 0, 4);	/* never again */
+	assert_int_equal(keyx_channel_decode(octets, KEYX_CHANNEL_LEN, &channel), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +259,8 @@ int main(void)
 		cmocka_unit_test(test_answer_has_the_documented_octets),
 		cmocka_unit_test(test_request_damaged_is_refused),
 		cmocka_unit_test(test_answer_damaged_is_refused),
+		cmocka_unit_test(test_channel_has_the_documented_octets),
+		cmocka_unit_test(test_channel_damaged_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

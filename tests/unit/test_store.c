@@ -467,9 +467,136 @@ static void spoil_emptied(void)
 	assert_int_equal(truncate(db, 0), 0);
 }
 
+/* As a varpd wrote it that knew of no channels. */
+static void make_schema_1(void)
+{
+	run_sql("DROP TABLE channels; PRAGMA user_version=1");
+}
+
+static struct store_channel channel_of(const char *snid, uint8_t chid, uint32_t mode, unsigned int count)
+{
+	struct store_channel channel;
+
+	memset(&channel, 0, sizeof(channel));
+	assert_int_equal(varp_snid_parse(snid, &channel.combo.snid), 0);
+	channel.combo.chid.b[5] = chid;
+	channel.mode = mode;
+	channel.count = count;
+	for (unsigned int i = 0; i < count; i++) {
+		channel.epochs[i].number = UINT32_MAX - 1 + i;
+		channel.epochs[i].begins_ms = 1700000000000 + 1000 * i;
+		memset(channel.epochs[i].key, chid + i, VARP_CHANNEL_KEY_LEN);
+	}
+	return channel;
+}
+
+static void test_channels_survive_and_go_with_their_supernet(void **state)
+{
+	struct store_channel one = channel_of("0x10", 1, VARP_CHANNEL_AEAD, 4);
+	struct store_channel two = channel_of("0x10", 2, VARP_CHANNEL_PLAIN, 0);
+	struct store_channel got, none = channel_of("0x11", 1, VARP_CHANNEL_AUTH, 1);
+	struct store *store = open_ok();
+	struct varp_combo first = { 0 };
+	struct stat st;
+
+	(void)state;
+	one.wanted = true;
+	assert_int_equal(store_begin(store, NULL), 0);
+	assert_int_equal(store_server_set(store, &one.combo.snid, 900, NULL), 0);
+	assert_int_equal(store_channel_put(store, &one, 2, NULL), 0);
+	assert_int_equal(store_channel_put(store, &two, 2, NULL), 0);
+	assert_int_equal(store_channel_put(store, &one, 2, NULL), 0);	/* is no third one */
+	assert_int_equal(store_channel_put(store, &none, 2, NULL), -ENOENT);	/* not served */
+	none = channel_of("0x10", 3, VARP_CHANNEL_AUTH, 1);
+	assert_int_equal(store_channel_put(store, &none, 2, NULL), -E2BIG);
+	assert_int_equal(store_commit(store, NULL), 0);
+	store_close(store);
+	assert_int_equal(stat(db, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(chmod(db, 0644), 0);
+	store = open_ok();
+	assert_int_equal(stat(db, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(store_channel_next(store, &first, &got, NULL), 0);
+	assert_memory_equal(&got.combo, &one.combo, sizeof(got.combo));
+	assert_true(got.wanted && got.count == 4 && got.mode == VARP_CHANNEL_AEAD);
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_int_equal(got.epochs[i].number, one.epochs[i].number);
+		assert_int_equal(got.epochs[i].begins_ms, one.epochs[i].begins_ms);
+		assert_memory_equal(got.epochs[i].key, one.epochs[i].key, VARP_CHANNEL_KEY_LEN);
+	}
+	assert_int_equal(store_channel_get(store, &two.combo, &got, NULL), 0);
+	assert_true(!got.wanted && !got.count && got.mode == VARP_CHANNEL_PLAIN);
+	assert_int_equal(store_channel_get(store, &none.combo, &got, NULL), -ENOENT);
+	assert_int_equal(store_begin(store, NULL), 0);
+	assert_int_equal(store_server_clear(store, &one.combo.snid, NULL), 0);
+	assert_int_equal(store_commit(store, NULL), 0);
+	assert_int_equal(store_channel_next(store, &first, &got, NULL), -ENOENT);
+	store_close(store);
+}
+
+static void test_channels_damaged_are_refused(void **state)
+{
+	static const char *const rows[] = {
+		"UPDATE channels SET mode = 3",
+		"UPDATE channels SET mode = 0",
+		"UPDATE channels SET mode = 'auth'",
+		"UPDATE channels SET epochs = x''",
+		"UPDATE channels SET epochs = substr(epochs, 2)",
+		"UPDATE channels SET epochs = epochs || epochs",
+		"UPDATE channels SET epochs = zeroblob(5 * 44)",
+		"UPDATE channels SET epochs = x'00000001' || x'ffffffffffffffff' || zeroblob(32)",
+		"UPDATE channels SET chid = x'0102'",
+	};
+	struct store_channel one = channel_of("0x10", 1, VARP_CHANNEL_AUTH, 2), got;
+	struct varp_combo first = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct varpd_error error = { "" };
+		struct store *store = open_ok();
+
+		assert_int_equal(store_begin(store, NULL), 0);
+		assert_int_equal(store_clear(store, NULL), 0);
+		assert_int_equal(store_server_set(store, &one.combo.snid, 900, NULL), 0);
+		assert_int_equal(store_channel_put(store, &one, 2, NULL), 0);
+		assert_int_equal(store_commit(store, NULL), 0);
+		store_close(store);
+		run_sql(rows[i]);
+		store = open_ok();
+		if (store_channel_next(store, &first, &got, &error) != -EUCLEAN)
+			fail_msg("%s", rows[i]);
+		assert_non_null(strstr(error.text, "no channel"));
+		store_close(store);
+	}
+}
+
+static void test_schema_1_is_upgraded(void **state)
+{
+	struct store_channel one = channel_of("0x10", 1, VARP_CHANNEL_AUTH, 1), got;
+	struct store *store = open_ok();
+
+	(void)state;
+	assert_int_equal(store_begin(store, NULL), 0);
+	assert_int_equal(store_server_set(store, &one.combo.snid, 900, NULL), 0);
+	assert_int_equal(store_commit(store, NULL), 0);
+	store_close(store);
+	make_schema_1();
+	for (int i = 0; i < 2; i++) {
+		store = open_ok();
+		assert_int_equal(store_begin(store, NULL), 0);
+		assert_int_equal(store_channel_put(store, &one, 1, NULL), 0);	/* served, as before */
+		assert_int_equal(store_commit(store, NULL), 0);
+		store_close(store);
+	}
+	store = open_ok();
+	assert_int_equal(store_channel_get(store, &one.combo, &got, NULL), 0);
+	store_close(store);
+}
+
 static void spoil_newer(void)
 {
-	run_sql("PRAGMA user_version=2");
+	run_sql("PRAGMA user_version=3");
 }
 
 static void spoil_older(void)
@@ -606,6 +733,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
+		TEST(test_channels_survive_and_go_with_their_supernet),
+		TEST(test_channels_damaged_are_refused),
+		TEST(test_schema_1_is_upgraded),
 		TEST(test_store_committed_changes_are_read_back),
 		TEST(test_store_load_replaces_what_the_table_has),
 		TEST(test_store_rolled_back_and_unfinished_changes_are_gone),
