@@ -112,8 +112,7 @@ void actions_changed(void *ctx, const char *event, const char *dev, const struct
 
 	monitor_publish(actions->varpd->monitor,
 			&(struct monitor_event){.event = event, .key = node, .dev = dev});
-	if (!node)
-		answer_underlays_changed(actions->varpd->answer);
+	answer_underlays_changed(actions->varpd->answer);
 }
 
 static void run_queue(evutil_socket_t fd, short what, void *ctx)

@@ -78,6 +78,8 @@ static void bring(struct answer *answer, struct answer_dev *dev)
 {
 	struct netlink_link link;
 
+	if (answer_blinds(answer, dev->how))
+		answer_detach(answer, dev);
 	if (dev->how == ANSWER_USERSPACE && dev->retry_ns > varpd_now_ns())
 		return;
 	if (netlink_link_get(answer->nl, NULL, dev->ifindex, &link))

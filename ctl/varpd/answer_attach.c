@@ -145,6 +145,15 @@ static bool is_veth(const char *name)
 }
 
 /*
+ * Where generic XDP has to copy a frame, kernels of today lose the length of its Ethernet header, and
+ * programs of TC behind it see the packet without one: nothing would be decapsulated any more.
+ */
+bool answer_blinds(const struct answer *answer, enum answer_how how)
+{
+	return how == ANSWER_XDP_GENERIC && datapath_has_nodes(answer->varpd->datapath);
+}
+
+/*
  * On a veth, XDP costs all other traffic far more than it saves: it takes every frame apart, or
  * copies it. See docs/adr/0017.
  */
@@ -152,7 +161,11 @@ static enum answer_how choose(const struct answer *answer, struct answer_dev *de
 {
 	switch (answer->varpd->config.answers) {
 	case CONFIG_ANSWERS_GENERIC:
-		return ANSWER_XDP_GENERIC;
+		if (!answer_blinds(answer, ANSWER_XDP_GENERIC))
+			return ANSWER_XDP_GENERIC;
+		snprintf(dev->why_not, sizeof(dev->why_not),
+			 "xdp-generic would keep packets from this host's nodes");
+		return ANSWER_USERSPACE;
 	case CONFIG_ANSWERS_NATIVE:
 		return ANSWER_XDP_NATIVE;
 	default:
@@ -174,7 +187,9 @@ void answer_attach(struct answer *answer, struct answer_dev *dev, const struct n
 	pin_path(answer, dev->ifindex, path, sizeof(path));
 	if (how == ANSWER_USERSPACE) {
 		remove_link(path);
-		dev->retry_ns = UINT64_MAX;
+		/* Nodes may leave; a veth stays one. */
+		dev->retry_ns = answer->varpd->config.answers == CONFIG_ANSWERS_GENERIC ?
+					varpd_now_ns() + RETRY_S * VARPD_NS_PER_S : UINT64_MAX;
 		return;
 	}
 	dev->record = (struct varp_answer_dev){ .generic = how == ANSWER_XDP_GENERIC };

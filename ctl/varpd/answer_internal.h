@@ -89,6 +89,8 @@ int answer_fd_program(const struct answer *answer);
 /* --- answer_attach.c --- */
 
 const char *answer_how_name(enum answer_how how);
+/* Would a program of this kind keep packets from nodes of this host? */
+bool answer_blinds(const struct answer *answer, enum answer_how how);
 /* Takes over a link that is there. dev->how and why_not tell how it went. */
 void answer_attach(struct answer *answer, struct answer_dev *dev, const struct netlink_link *link);
 void answer_detach(struct answer *answer, struct answer_dev *dev);

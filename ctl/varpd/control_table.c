@@ -147,7 +147,8 @@ static void write_args(const json_t *args, char *out, size_t room)
 	len = snprintf(out, room, "(too long)");
 	/* Whose it is matters most. */
 	if (json_is_string(json_object_get(args, "snid")))
-		write_snid(json_string_value(json_object_get(args, "snid")), out + len, room - len);
+		write_snid(json_string_value(json_object_get(args, "snid")), out + len,
+			   room - len);
 }
 
 static void audit(struct control_conn *conn, const struct control_command *command, int status,

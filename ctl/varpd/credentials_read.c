@@ -93,9 +93,9 @@ int credentials_reach(const char *dir, struct varpd_error *problem)
 			continue;
 		path[strlen(path) - 2 * !!i] = '\0';
 		return varpd_fail(problem, -EACCES,
-				  "%s cannot be read by varpd's user, so changes there are not seen: "
-				  "`chgrp -R GROUP %s; chmod -R g+rX,o= %s` with that user's group, "
-				  "without a ca.key in it", i ? path : dir, dir, dir);
+				  "%s cannot be read by varpd's user, so changes there are not "
+				  "seen: `chgrp -R GROUP %s; chmod -R g+rX,o= %s` with that user's "
+				  "group, without a ca.key in it", i ? path : dir, dir, dir);
 	}
 	return 0;
 }
@@ -272,8 +272,8 @@ static int fail_file(struct varpd_error *problem, const char *dir, const char *n
 	if (err == -EPERM)
 		return varpd_fail(problem, err,
 				  "%s/%s is not used: it is not this daemon's alone; see that its "
-				  "owner is root or varpd, its group too, and `chmod o= %s/%s`", dir,
-				  name, dir, name);
+				  "owner is root or varpd, its group too, and `chmod o= %s/%s`",
+				  dir, name, dir, name);
 	if (err == -EINVAL)
 		return varpd_fail(problem, err, "%s/%s is not used: there is nothing in it that "
 				  "can be read as PEM without a password", dir, name);

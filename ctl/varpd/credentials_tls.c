@@ -131,8 +131,8 @@ static int choose_alpn(SSL *tls, const unsigned char **out, unsigned char *out_l
 }
 
 /*
- * An authority of which there is no list has revoked nothing. That holds for each in a chain: whoever
- * wants to revoke an intermediate one gives the list of the one above it.
+ * An authority of which there is no list has revoked nothing. That holds for each in a chain:
+ * whoever wants to revoke an intermediate one gives the list of the one above it.
  */
 static int verify(int good, X509_STORE_CTX *store)
 {

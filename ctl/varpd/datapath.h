@@ -105,6 +105,7 @@ int datapath_join(struct datapath *dp, const struct datapath_join *join, struct 
 /* vaddr NULL: every node of the supernet. -ENOENT: no such node. */
 int datapath_leave(struct datapath *dp, const struct varp_snid *snid, const struct varp_addr *vaddr,
 		   struct varpd_error *error);
+bool datapath_has_nodes(const struct datapath *dp);
 /* A node of it is here */
 bool datapath_has_supernet(struct datapath *dp, const struct varp_snid *snid);
 /* Is (snid, vaddr) a node of this host? */

@@ -230,6 +230,11 @@ void datapath_each_supernet(struct datapath *dp,
 	}
 }
 
+bool datapath_has_nodes(const struct datapath *dp)
+{
+	return dp->by_peer;
+}
+
 bool datapath_has_supernet(struct datapath *dp, const struct varp_snid *snid)
 {
 	int index = dp_supernet_find(dp, snid);

@@ -20,7 +20,7 @@ struct group_key {
 	struct varp_snid snid;
 	uint8_t kind;			/* of holder; zero: an address */
 	uint8_t pad[5];
-	uint8_t who[16];		/* the address that a client uses its sessions from, or holder */
+	uint8_t who[16];		/* the address that a client uses them from, or holder */
 };
 
 struct keyx_group {
@@ -56,8 +56,8 @@ static void release_group(struct keyx_group **groups, struct keyx_group *group)
 }
 
 /*
- * Whose credentials they are: one certificate, from whatever addresses; who has a pre-shared key can
- * be told from others by the network alone that the address is of.
+ * Whose credentials they are: one certificate, from whatever addresses; who has a pre-shared key
+ * can be told from others by the network alone that the address is of.
  */
 static bool name_holder(const struct keyx_session *session, struct group_key *key)
 {

@@ -68,7 +68,8 @@ static int set_owner_and_mode(const char *path, gid_t group, mode_t mode)
 	if (fstat(fd, &st) || !S_ISSOCK(st.st_mode))
 		err = -ENOTSOCK;
 	if (!err && group != (gid_t)-1 && chown(again, -1, group))
-		varpd_log(VARPD_LOG_DEBUG, "cannot give %s to group %u", path, (unsigned int)group);
+		varpd_log(VARPD_LOG_DEBUG, "cannot give %s to group %u", path,
+			  (unsigned int)group);
 	if (!err && chmod(again, mode))
 		err = -errno;
 	close(fd);

@@ -131,8 +131,8 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
 }
 
 /*
- * A browser can be made to send what somebody wants to a loopback port, as its own user: the body of
- * a request is then lines of commands. What an HTTP request begins with ends the connection.
+ * A browser can be made to send what somebody wants to a loopback port, as its own user: the body
+ * of a request is then lines of commands. What an HTTP request begins with ends the connection.
  */
 static bool is_http(const struct text_conn *conn)
 {
@@ -206,7 +206,8 @@ static ssize_t read_commands(struct text_conn *conn)
 			return len;
 		used = take_commands(conn, conn->side->textsock->buffer, len);
 		if (conn->http)
-			audit_command(&conn->audit, "connection", NULL, "HTTP, by a browser perhaps");
+			audit_command(&conn->audit, "connection", NULL,
+				      "HTTP, by a browser perhaps");
 		if (conn->http || !take(conn, used)) {
 			errno = EPROTO;
 			return -1;

@@ -216,6 +216,22 @@ text = log_text()[start:]
 for name, line in LINES:
     check(f"audit: {name}", re.search(line, text) is not None, line)
 
+# What is secret, or no argument, or too long, is not in the log: not of him who is refused, nor of root, whose request is wrong.
+KEY = "5ec4e7" * 10 + "abcd"
+start = quiet()
+for wrong in {}, {"typo": 1}, {"mode": {"key": KEY}}, {KEY: KEY}:
+    for user in STRANGER, 0:
+        as_user(user, lambda w=wrong: status_of("channel_set", **{"snid": "0x10", "channel": "0x1", "mode": "bad", "key": KEY, **w}))
+text = log_text()[start:]
+equal("audit: secrets are in no line", (text.count("channel_set"), KEY in text), (8, False))
+start = quiet()
+as_user(STRANGER, lambda: status_of("reset", **{"a" * 500: 1}))
+as_user(STRANGER, lambda: status_of("cache_flush", snid="0x10", dev="a" * 500))
+text = log_text()[start:]
+check("audit: what is no argument is left out", re.search(r": reset \{\}: refused: not permitted\n", text), text)
+check("audit: what is too long is said to be, and whose it is",
+      re.search(r": cache_flush \(too long\) 0x0{18}10: refused: not permitted\n", text), text)
+
 COUNT = 20000
 start = quiet()
 say(b"".join(b"varpd_add 0x30 10.3.%d.%d 192.0.2.9\n" % (i >> 8, i & 255) for i in range(COUNT)) + b"rubbish\n")

@@ -12,7 +12,7 @@ ns_add a
 ns_add p
 ip link add eth0 netns "$PREFIX-a" type veth peer name eth0 netns "$PREFIX-p" || bail "cannot create veth"
 for address in 192.0.2.1/24 2001:db8::1/64; do ns_ip a addr add "$address" dev eth0; done
-for address in 192.0.2.{5..9}/24 192.0.2.{100..119}/24 2001:db8::9/64; do ns_ip p addr add "$address" dev eth0; done
+for address in 192.0.2.9/24 192.0.2.{5..8}/24 192.0.2.{100..119}/24 2001:db8::9/64; do ns_ip p addr add "$address" dev eth0; done
 ns_ip a link set eth0 up
 ns_ip p link set eth0 up
 wait_for 5 carrier a eth0

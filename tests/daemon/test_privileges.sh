@@ -80,6 +80,67 @@ varpd_stop a
 is "ends cleanly" $? 0
 check "and leaves nothing behind" bash -c "! test -e /run/varp/$PREFIX-a && ! test -e /sys/fs/bpf/varp/$PREFIX-a"
 
+# --- Links in what belongs to the user ------------------------------------------------------------------------------------------
+
+mkdir "$TMP/victim"
+echo precious >"$TMP/victim/file"
+chmod 700 "$TMP/victim"
+chmod 600 "$TMP/victim/file"
+victim() { echo "$(cat "$TMP/victim/file") $(stat -c %U:%a "$TMP/victim" "$TMP/victim/file" | xargs)"; }
+untouched="precious root:700 root:600"
+plain() { timeout $((15 * SCALE)) "$VARPD" -i "$PREFIX-a" --netns "$PREFIX-a" --state-dir "$TMP/state-a" --insecure --user nobody; }
+
+varpd_start a --user nobody
+version=$(basename "$(pins a)")
+rmdir "$(pins a)/links"
+ln -s "$TMP/victim" "$(pins a)/links"
+varpd_stop a
+is "directories of pins: nothing is removed by a link" "$? $(victim)" "0 $untouched"
+check "only the link is" bash -c "! test -e /sys/fs/bpf/varp/$PREFIX-a"
+
+mkdir -p "/sys/fs/bpf/varp/$PREFIX-a/$version"
+ln -s "$TMP/victim" "/sys/fs/bpf/varp/$PREFIX-a/$version/links"
+status_is "varpd does not start with one" 2 plain
+like "and says so" "$OUT" "links among the pins is no directory"
+rm -rf "/sys/fs/bpf/varp/$PREFIX-a"
+
+mkdir -p "/run/varp/$PREFIX-a"
+for link in "ln -s" ln; do
+	$link "$TMP/victim/file" "/run/varp/$PREFIX-a/varpd.pid"
+	status_is "pid file ($link): refused" 2 plain
+	like "and it is said what to do" "$OUT" "varpd.pid is a link.*remove it"
+	is "and nothing was written" "$(victim)" "$untouched"
+	rm "/run/varp/$PREFIX-a/varpd.pid"
+done
+rmdir "/run/varp/$PREFIX-a"
+
+got=$(VARPD=$VARPD INSTANCE=$PREFIX-l VERSION=$version TMP=$TMP USER_NAME=nobody \
+	timeout 60 unshare -m "$ROOT/tests/daemon/links_run.sh" 2>&1)
+modes="root:700 root:600"
+is "--prepare: all instances' directory stays root's; links are refused or left" "$(xargs <<<"$got")" \
+	"first 0 0 $modes root:750 nobody:770 instance 2 1 $modes version 2 1 $modes pins 0 0 $modes nobody:770"
+
+# --- Credentials that only root can reach ---------------------------------------------------------------------------------------
+
+mkdir -p "$TMP/pki-a/psk"
+(umask 077; printf '%064d\n' 7 >"$TMP/pki-a/psk/0x00000000000000000010.psk")
+said() { grep -q "$1" "$TMP/varpd-a.log"; }
+for closed in pki-a pki-a/psk; do
+	chmod 755 "$TMP/pki-a" "$TMP/pki-a/psk"
+	chmod 700 "$TMP/$closed"
+	SECURE=1 varpd_start a --user nobody
+	check "$closed: that they cannot be read again is said at once" said "$TMP/$closed cannot be read by varpd's user"
+	like "and in status" "$(ctl a status)" "$TMP/$closed cannot be read"
+	kill -HUP "${VARPD_PID[a]}"
+	check "reloads" wait_for 5 said "configuration was reloaded"
+	is "what was read as root stays in use" "$(told a "varpd_server_set 0x10" && echo OK)" OK
+	chmod 755 "$TMP/$closed"
+	kill -HUP "${VARPD_PID[a]}"
+	check "once they can be, they are" wait_for 5 said "credentials were read again"
+	is "and nothing is wrong" "$(ctl a status | grep -c "cannot be read")" 0
+	varpd_stop a
+done
+
 # --- As systemd starts it -------------------------------------------------------------------------------------------------------
 
 below_two() { awk -v level="$1" 'BEGIN { exit !(level > 0 && level < 2.0) }'; }

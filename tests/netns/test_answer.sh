@@ -132,6 +132,12 @@ check "a varpd that is to answer itself takes it away" no_xdp
 varpd_stop s
 varpd_start s --answers xdp-generic
 check "and one that is not brings it back" wait_for 5 how_is xdp-generic
+# Behind generic XDP the kernel loses Ethernet headers: nothing would be decapsulated.
+must s join 0x10 10.1.0.5/24
+check "a node here: generic XDP gives way" wait_for 5 how_is userspace
+like "and status says why" "$(why)" "nodes"
+must s leave 0x10
+check "no node any more: it comes back" wait_for 12 how_is xdp-generic
 varpd_stop s
 varpd_start s --answers xdp-native
 check "another mode: the program changes places" wait_for 5 how_is xdp-native

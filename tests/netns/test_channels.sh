@@ -151,6 +151,13 @@ num "several keys were in use" "$epochs" -ge 3
 is "one salt" "$salts" 1
 is "no nonce twice" "$repeated" 0
 
+# A window is removed with its epoch.
+windows() { bpftool -j map dump pinned "/sys/fs/bpf/varp/$PREFIX-b/v2/varp_senders" | jq -c '[.[].formatted.key.epoch] | unique'; }
+epochs=$(windows)
+none_left() { [ "$(jq -n --argjson was "$epochs" --argjson is "$(windows)" '$was - ($was - $is) | length')" = 0 ]; }
+num "windows are kept" "$(jq length <<<"$epochs")" -ge 1
+check "until their epochs are over" wait_for 30 none_left
+
 channel a aead key
 channel b aead key
 check "rotation every hour: reached" wait_for 5 reach a 10.1.0.2

@@ -426,6 +426,36 @@ static void test_secrets_that_others_may_read_are_refused(void **state)
 	}
 }
 
+static void test_secrets_that_a_foreign_group_may_read_are_refused(void **state)
+{
+	static const struct {
+		gid_t group;
+		mode_t mode;
+		bool used;
+	} rows[] = {
+		{ 0, 0640, true }, { 60, 0640, false }, { 60, 0600, true }, { 61, 0640, true },
+	};
+	struct varp_snid snid = snid_of(SNID);
+	struct credentials *credentials;
+	char path[PATH_MAX];
+
+	(void)state;
+	if (geteuid())
+		skip();
+	psk_trust_group(61);	/* varpd's */
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		clean("c");
+		put("c", PSK_FILE, rows[i].mode, key_a);
+		path_of(path, "c", PSK_FILE);
+		assert_int_equal(chown(path, 0, rows[i].group), 0);
+		credentials = open_dir("c");
+		if ((credentials_for(credentials, &snid) == CREDENTIALS_PSK) != rows[i].used)
+			fail_msg("row %zu", i);
+		credentials_close(credentials);
+	}
+	psk_trust_group(-1);
+}
+
 static void test_private_key_that_others_may_read_is_refused(void **state)
 {
 	struct varp_snid snid = snid_of(SNID);
@@ -952,6 +982,8 @@ int main(void)
 		cmocka_unit_test_setup(test_psk_of_another_key_is_refused, set_up),
 		cmocka_unit_test_setup(test_psk_that_the_server_lacks_is_refused, set_up),
 		cmocka_unit_test_setup(test_secrets_that_others_may_read_are_refused, set_up),
+		cmocka_unit_test_setup(test_secrets_that_a_foreign_group_may_read_are_refused,
+				       set_up),
 		cmocka_unit_test_setup(test_private_key_that_others_may_read_is_refused, set_up),
 		cmocka_unit_test_setup(test_certificates_let_members_in, set_up),
 		cmocka_unit_test_setup(test_certificate_permits_what_it_names, set_up),

@@ -329,6 +329,53 @@ static void test_give_takes_no_links(void **state)
 	rmdir(dir);
 }
 
+static mode_t mode_of(const char *dir, const char *name)
+{
+	char path[300];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return lstat(path, &st) ? 0 : st.st_mode & 07777;
+}
+
+/* An authority may keep its files, and its key, where a host's are. */
+static void test_share_only_what_is_read(void **state)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} rows[] = {
+		{ "ca.crt", 0640 }, { "host.crt", 0640 }, { "host.key", 0640 }, { "revoked.crl", 0640 },
+		{ "ca.key", 0600 }, { "index.txt", 0600 }, { "psk/x.psk", 0600 },
+		{ "psk/0x00000000000000000010.psk", 0640 }, { "psk/0x00000000000000000010.old", 0600 },
+	};
+	char dir[] = "/tmp/varp-share-XXXXXX", psk[300];
+	struct privileges privileges;
+
+	(void)state;
+	privileges_find("daemon", &privileges);
+	if (!can_drop() || privileges.missing)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	snprintf(psk, sizeof(psk), "%s/psk", dir);
+	assert_int_equal(mkdir(psk, 0700), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		make_file(dir, rows[i].name);
+	privileges_share(&privileges, dir);
+	assert_int_equal(mode_of(dir, "."), 02750);
+	assert_int_equal(mode_of(dir, "psk"), 02750);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char path[400];
+
+		if (mode_of(dir, rows[i].name) != rows[i].mode)
+			fail_msg("%s: mode %o", rows[i].name, mode_of(dir, rows[i].name));
+		snprintf(path, sizeof(path), "%s/%s", dir, rows[i].name);
+		unlink(path);
+	}
+	rmdir(psk);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	/* LeakSanitizer needs what is forbidden, so a build with sanitizers does without the filter. */
@@ -337,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_drop_then_daily_work_goes_on),
 		cmocka_unit_test(test_find_unknown_user_stays),
 		cmocka_unit_test(test_give_takes_no_links),
+		cmocka_unit_test(test_share_only_what_is_read),
 	};
 	(void)test_drop_then_attempt_fails;
 	(void)test_drop_then_status_shows_it;
@@ -347,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_drop_then_daily_work_goes_on),
 		cmocka_unit_test(test_find_unknown_user_stays),
 		cmocka_unit_test(test_give_takes_no_links),
+		cmocka_unit_test(test_share_only_what_is_read),
 	};
 #endif
 
