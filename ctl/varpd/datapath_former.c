@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Neither a link nor anything else that is no directory of its own is followed. */
@@ -25,6 +26,14 @@ static DIR *open_dir(int at, const char *name)
 	if (fd >= 0 && !dir)
 		close(fd);
 	return dir;
+}
+
+/* A pin, and no link to one. */
+static bool is_pin(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode);
 }
 
 /* Removing a pin would do, but only some time later. */
@@ -42,7 +51,7 @@ static void detach_links(int version_fd, const char *version_path)
 		    snprintf(path, sizeof(path), "%s/links/%s", version_path, entry->d_name) >=
 			    (int)sizeof(path))
 			continue;
-		fd = bpf_obj_get(path);
+		fd = is_pin(dirfd(dir), entry->d_name) ? bpf_obj_get(path) : -1;
 		if (fd >= 0) {
 			bpf_link_detach(fd);
 			close(fd);
@@ -64,7 +73,7 @@ static void detach_filter(uint32_t ifindex, const struct varp_underlay *underlay
 }
 
 /* Where filters of clsact were attached is in the map of underlays, whose layout has never changed. */
-static void detach_filters(const char *version_path)
+static void detach_filters(int version_fd, const char *version_path)
 {
 	struct bpf_map_info info = { 0 };
 	uint32_t info_len = sizeof(info), key, next;
@@ -73,7 +82,7 @@ static void detach_filters(const char *version_path)
 	int fd, end;
 
 	snprintf(path, sizeof(path), "%.200s/varp_underlays", version_path);
-	fd = bpf_obj_get(path);
+	fd = is_pin(version_fd, "varp_underlays") ? bpf_obj_get(path) : -1;
 	if (fd < 0)
 		return;
 	if (bpf_obj_get_info_by_fd(fd, &info, &info_len) || info.key_size != sizeof(key) ||
@@ -101,7 +110,7 @@ static void remove_version(int instance_fd, const char *instance_dir, const char
 		return;
 	snprintf(path, sizeof(path), "%.180s/%.20s", instance_dir, name);
 	detach_links(dirfd(dir), path);
-	detach_filters(path);
+	detach_filters(dirfd(dir), path);
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			unlinkat(dirfd(dir), entry->d_name, 0);

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# kernels: yes
 #
 # Routes and neighbours change under traffic: every packet takes the way that is right when it is sent, with varpd alive and dead.
 #

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# kernels: yes
 #
 # A varpd of another ABI version left its datapath: its programs must not stand in front of ours, and all of it goes.
 . "$(dirname "$0")/../lib.sh"
