@@ -142,6 +142,7 @@ declare -A BG_PID=()
 bg() {
 	local name=$1
 	shift
+	: >"$TMP/$name.out"	# now: what an earlier one of that name said must not be taken for its word
 	"$@" >"$TMP/$name.out" 2>&1 </dev/null &
 	BG_PID[$name]=$!
 }

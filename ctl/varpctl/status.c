@@ -192,8 +192,8 @@ static void print_role(const struct ctl *ctl, const json_t *status, const char *
 static void print_node(const json_t *node)
 {
 	const char *netns = ctl_text(node, "netns", ""), *underlay = ctl_text(node, "underlay", "");
-	const char *chid = ctl_text(node, "chid", "");
-	char vaddr[64], where[160], outer[128], channel[48] = "";
+	const char *chid = ctl_text(node, "chid", ""), *mode = ctl_text(node, "mode", "plain");
+	char vaddr[64], where[160], outer[128], channel[64] = "";
 	size_t len;
 
 	snprintf(vaddr, sizeof(vaddr), "%s/%d", ctl_text(node, "vaddr", "?"),
@@ -208,6 +208,9 @@ static void print_node(const json_t *node)
 		snprintf(outer, sizeof(outer), "no underlay");
 	if (strspn(chid, "0x") != strlen(chid))
 		snprintf(channel, sizeof(channel), "channel %s", chid);
+	if (strcmp(mode, "plain"))
+		snprintf(channel + strlen(channel), sizeof(channel) - strlen(channel), "%s%s",
+			 channel[0] ? " " : "", mode);
 
 	len = (size_t)printf("    %-18s  %s", vaddr, where);
 	/* In columns where it fits, else on a line of its own. */

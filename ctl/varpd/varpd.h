@@ -20,8 +20,9 @@
 
 /* What to do about a lack of credentials. */
 #define VARPD_HOW_CREDENTIALS \
-	"make a key with `varpctl psk new` or a certificate with `varpctl pki`; where the whole " \
-	"network is trusted, start varpd with --insecure"
+	"give this host the supernet's key with `varpctl psk add` (its server makes one with " \
+	"`varpctl psk new`) or a certificate (`varpctl pki`); where the whole network is trusted, " \
+	"start varpd with --insecure"
 
 #define VARPD_NS_PER_MS		1000000ull
 #define VARPD_NS_PER_S		1000000000ull
