@@ -29,7 +29,7 @@ json_t *keyx_client_json(const struct keyx *keyx, const struct varp_snid *snid)
 
 uint64_t keyx_limited(const struct keyx *keyx)
 {
-	return keyx->rate.refused;
+	return keyx ? keyx->rate.refused : 0;
 }
 
 const char *keyx_client_error(const struct keyx *keyx, const struct varp_snid *snid)

@@ -38,10 +38,13 @@ static const char schema[] =
 	"PRAGMA user_version=" STORE_STR(STORE_SCHEMA) ";"
 	"COMMIT;";
 
-/* Schema 1 had no channels. */
+/* Schema 1 had no channels. Committed once the rest has turned out to be as it should. */
 static const char upgrade[] = "BEGIN IMMEDIATE;" STORE_CHANNELS_TABLE
-	"PRAGMA user_version=" STORE_STR(STORE_SCHEMA) ";"
-	"COMMIT;";
+	"PRAGMA user_version=" STORE_STR(STORE_SCHEMA) ";";
+
+/* Fails unless that schema is what it should be: a file that is refused is not changed. */
+static const char read_old[] = "SELECT snid, ttl FROM supernet LIMIT 0;"
+	"SELECT snid, vaddr, raddr, ttl FROM mapping LIMIT 0;";
 
 static const char *const statements[STORE_STATEMENTS] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",
@@ -151,6 +154,8 @@ static int judge(struct store *store, bool *fresh, bool *old, struct varpd_error
 		return varpd_fail(error, -EUCLEAN, "%s has the unknown schema %d; move it away",
 				  store->path, version);
 	err = quick_check(store, error);
+	if (!err && *old && sqlite3_exec(store->db, read_old, NULL, NULL, NULL) != SQLITE_OK)
+		err = store_failed(store, error, "cannot be used");
 	return err || *old ? err : prepare(store, error);
 }
 
@@ -205,6 +210,7 @@ static int make_writable(struct store *store, bool fresh, bool old, struct varpd
 		"PRAGMA query_only=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 		"PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;"
 		"PRAGMA secure_delete=FAST;";	/* keys that are over are overwritten */
+	int err;
 
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	if (sqlite3_exec(store->db, settings, NULL, NULL, NULL) != SQLITE_OK)
@@ -213,7 +219,12 @@ static int make_writable(struct store *store, bool fresh, bool old, struct varpd
 		return 0;
 	if (sqlite3_exec(store->db, fresh ? schema : upgrade, NULL, NULL, NULL) != SQLITE_OK)
 		return store_failed(store, error, "cannot be created");
-	return prepare(store, error);
+	err = prepare(store, error);
+	if (old && err)
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	else if (old && sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+		err = store_failed(store, error, "cannot be upgraded");
+	return err;
 }
 
 static int open_db(struct store *store, struct varpd_error *error)

@@ -61,7 +61,7 @@ fails "no capabilities" 2 "permitted|ermission|CAP_" \
 	nsenter --net="/run/netns/$PREFIX-a" setpriv --bounding-set -all "$VARPD" -i "$PREFIX-a" --state-dir "$TMP/state-a"
 fails "no CAP_BPF" 2 "CAP_BPF|root" nsenter --net="/run/netns/$PREFIX-a" \
 	setpriv --bounding-set -bpf,-sys_admin "$VARPD" -i "$PREFIX-a" --state-dir "$TMP/state-a"
-fails "few descriptors" 2 "[Tt]oo many open files|descriptors" bash -c 'ulimit -n 14; exec "$@"' - "${daemon[@]}"
+fails "few descriptors" 2 "[Tt]oo many open files|descriptors" bash -c 'ulimit -n 12; exec "$@"' - "${daemon[@]}"
 # shellcheck disable=SC2016
 no_bpffs='umount /sys/fs/bpf 2>/dev/null; umount /sys/fs/bpf 2>/dev/null; exec "$@"'
 fails "no bpffs, and none to be had" 2 "/sys/fs/bpf" \

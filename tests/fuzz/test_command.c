@@ -33,7 +33,8 @@ static uint32_t sum_of(const char *text, size_t len)
 /* What the command says, in the words of the memo. */
 static void write_anew(const struct varp_command *c, char out[VARP_COMMAND_MAX + 1])
 {
-	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT], raddr[VARP_ADDR_TEXT], ttl[16] = "";
+	static const char *const modes[] = { "plain", "auth", "aead" };
+	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT], raddr[VARP_ADDR_TEXT], ttl[16] = "", chid[VARP_CHID_TEXT];
 	bool has_vaddr = c->type == VARP_COMMAND_ADD || c->type == VARP_COMMAND_REMOVE;
 	int len = snprintf(out, VARP_COMMAND_MAX + 1, "%s", varp_command_name(c->type));
 
@@ -41,6 +42,11 @@ static void write_anew(const struct varp_command *c, char out[VARP_COMMAND_MAX +
 		return;
 	if ((c->type == VARP_COMMAND_ADD || c->type == VARP_COMMAND_SERVER_SET) && c->ttl_s != VARPDB_TTL_ALWAYS)
 		snprintf(ttl, sizeof(ttl), "%d", c->ttl_s);
+	if (c->has_chid) {
+		snprintf(out + len, (size_t)(VARP_COMMAND_MAX + 1 - len), " %s %s %s", varp_snid_format(&c->snid, snid),
+			 varp_chid_format(&c->chid, chid), c->type == VARP_COMMAND_CHANNEL_SET ? modes[c->mode] : "");
+		return;
+	}
 	snprintf(out + len, (size_t)(VARP_COMMAND_MAX + 1 - len), " %s %s %s %s", varp_snid_format(&c->snid, snid),
 		 has_vaddr ? varp_addr_format(&c->vaddr, vaddr) : "",
 		 c->has_raddr ? varp_addr_format(&c->raddr, raddr) : "", ttl);
@@ -66,6 +72,7 @@ static void parse(const char *line, size_t len, enum varp_command_source source)
 	FUZZ_CHECK(again.type == command.type && again.ttl_s == command.ttl_s);
 	FUZZ_CHECK(varp_snid_equal(&again.snid, &command.snid) && varp_addr_equal(&again.vaddr, &command.vaddr) &&
 		   varp_addr_equal(&again.raddr, &command.raddr));
+	FUZZ_CHECK(!memcmp(&again.chid, &command.chid, sizeof(again.chid)) && again.mode == command.mode);
 }
 
 static size_t cut(const uint8_t *data, size_t size, size_t piece, enum varp_command_source source,
