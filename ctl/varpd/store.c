@@ -44,7 +44,8 @@ static const char upgrade[] = "BEGIN IMMEDIATE;" STORE_CHANNELS_TABLE
 
 /* Fails unless that schema is what it should be: a file that is refused is not changed. */
 static const char read_old[] = "SELECT snid, ttl FROM supernet LIMIT 0;"
-	"SELECT snid, vaddr, raddr, ttl FROM mapping LIMIT 0;";
+	"SELECT snid, vaddr, raddr, ttl FROM mapping LIMIT 0;"
+	"EXPLAIN INSERT INTO supernet VALUES (1, 2); EXPLAIN INSERT INTO mapping VALUES (1, 2, 3, 4);";
 
 static const char *const statements[STORE_STATEMENTS] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",
@@ -155,7 +156,8 @@ static int judge(struct store *store, bool *fresh, bool *old, struct varpd_error
 				  store->path, version);
 	err = quick_check(store, error);
 	if (!err && *old && sqlite3_exec(store->db, read_old, NULL, NULL, NULL) != SQLITE_OK)
-		err = store_failed(store, error, "cannot be used");
+		err = varpd_fail(error, -EUCLEAN, "%s is damaged (%s); restore it from a backup or "
+				 "move it away", store->path, sqlite3_errmsg(store->db));
 	return err || *old ? err : prepare(store, error);
 }
 
