@@ -77,7 +77,6 @@ def serve_xdp(lab, peer, settings):
 def xdp_clean(lab, settings):
     serve_clean(lab, settings)
     lab.ctl("s", "detach", "to-a")
-    lab.ip("s", "addr", "del", f"{XDP_SERVER}/32", "dev", "to-a")
     lab.varpds["s"].kill(signal.SIGTERM)
     lab.varpd("s")
 
