@@ -299,7 +299,7 @@ MATRIX_ON_TESTS	:= $(addprefix tests/netns/test_,$(addsuffix .sh,families negati
 MATRIX_TESTS	= $(filter-out %/test_merge.sh %/test_answer.sh,$(filter tests/netns/%,$(E2E_TESTS)))
 
 test-matrix: all $(TEST_TOOLS) ## end-to-end tests with every fast path off, and with all of them on (root)
-	$(Q)rc=0; \
+	$(Q)rc=0; export VARP_ALLOWED_SKIPS=tests/matrix-skips; \
 	VARP_TEST_LOGS=$(B)/test-matrix/off VARP_TC=clsact VARP_TEST_OPTIONS="$(MATRIX_OFF)" $(RUN) $(MATRIX_TESTS) || rc=1; \
 	VARP_TEST_LOGS=$(B)/test-matrix/on VARP_TEST_OPTIONS="$(MATRIX_ON)" $(RUN) $(MATRIX_ON_TESTS) || rc=1; \
 	exit $$rc

@@ -5,7 +5,6 @@
 # programs are left alone.
 #
 #     a 192.0.2.1 (asks) --- br0 --- to-s | s 192.0.2.9 (serves 0x10)
-# kernels: yes
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Keyed channels between hosts: auth and aead, over both families, with MTU-size TCP; what is on the wire; members with another key
 # or none; packets played again; rotation and restarts under traffic, which lose nothing and repeat no nonce.
-# kernels: yes
 . "$(dirname "$0")/../lib.sh"
 
 hosts_up a b s

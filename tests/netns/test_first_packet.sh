@@ -13,9 +13,10 @@ is "cache is empty before" "$(value a length cache show)" 0
 is "first ping is answered" "$(pinged a 10.1.0.2 -c 1)" 1
 is "client sent one request" "$(stat_of a .varp.requests_sent)" 1
 is "client got one reply" "$(stat_of a .varp.replies_received)" 1
-is "one miss" "$(stat_of a .datapath.misses)" 1
-is "one packet was held" "$(stat_of a .datapath.held_packets)" 1
-is "the held packet was sent again" "$(stat_of a .datapath.reinjected_packets)" 1
+# The answer may arrive before the mapping is written that its source is checked by: then it waits as well.
+like "one miss, or two" "$(stat_of a .datapath.misses)" "^[12]$"
+like "what missed was held" "$(stat_of a .datapath.held_packets)" "^[12]$"
+num "the held packet was sent again" "$(stat_of a .datapath.reinjected_packets)" -ge 1
 is "server answered what the clients asked" \
 	"$(stat_of s '"\(.varp.requests_received) \(.varp.replies_sent) \(.varp.nak_notknown_sent)"')" \
 	"$(($(stat_of a .varp.requests_sent) + $(stat_of b .varp.requests_sent))) 2 0"
