@@ -19,6 +19,7 @@
 #include "bench.h"
 
 #define CACHE_MAX 1310720
+#define SOURCE	0x0a010001	/* of all frames: 10.1.0.1 */
 #define HOT	  64
 #define LO	  1
 #define PAYLOAD	  64
@@ -111,7 +112,7 @@ static void make_frame(struct frame *f, uint32_t index)
 			     .ihl = 5,
 			     .ttl = 64,
 			     .protocol = IPPROTO_UDP,
-			     .saddr = htonl(0x0a010001),
+			     .saddr = htonl(SOURCE),
 			     .daddr = vaddr.w[3],
 			     .tot_len = htons(f->len - sizeof(*eth))};
 	ip->check = ip_checksum(ip);
@@ -181,6 +182,16 @@ static double encap_ns(uint32_t runs, uint32_t among)
 	return result;
 }
 
+/* The source check finds it, as it does for all but a flow's first packet. */
+static void put_source(void)
+{
+	const struct varp_addr vaddr = {.w = {0, 0, htonl(0xffff), htonl(SOURCE)}};
+	struct varp_key key = varp_key_make(&snid, &vaddr);
+	struct varp_mapping mapping = {.raddr = here, .deadline_ns = UINT64_MAX, .ttl_s = 900};
+
+	put("varp_cache", &key, &mapping);
+}
+
 static double decap_ns(uint32_t runs)
 {
 	uint32_t *ns = calloc(runs, sizeof(*ns)), verdict;
@@ -189,6 +200,7 @@ static double decap_ns(uint32_t runs)
 	struct frame in;
 	double result;
 
+	put_source();
 	for (uint32_t i = 0; i < HOT; i++) {
 		make_frame(&in, i);
 		run(program("varp_encap"), &in, &outer[i], 1, &verdict);
