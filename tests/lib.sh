@@ -394,7 +394,11 @@ clean_up() {
 	for key in "${!BG_PID[@]}"; do kill -9 "${BG_PID[$key]}"; done
 	for key in "${!VARPD_PID[@]}"; do kill -9 "${VARPD_PID[$key]}"; done
 	wait
-	for key in "${NAMESPACES[@]}"; do ip netns del "$key" 2>/dev/null; done
+	# What those have started and left behind, too.
+	for key in "${NAMESPACES[@]}"; do
+		ip netns pids "$key" | xargs -r kill -9
+		ip netns del "$key"
+	done
 	rm -rf /sys/fs/bpf/varp/"$PREFIX"-* /run/varp/"$PREFIX"-*
 	if [ -n "${KEEP:-}" ]; then diag "left behind: $TMP"; else rm -rf "$TMP"; fi
 	exit "$rc"

@@ -4,7 +4,8 @@
  * order are counted, a scan over many addresses, and a TCP connect that says how it failed and how long that took.
  *
  *   probe send ADDR PORT COUNT PPS [SIZE]      numbered datagrams; PPS 0: as fast as it goes
- *   probe recv ADDR PORT COUNT IDLE_MS         says "ready", counts until COUNT arrived or nothing came for IDLE_MS
+ *   probe recv ADDR PORT COUNT IDLE_MS         says "ready", counts until COUNT arrived or nothing came for IDLE_MS;
+ *                                              for the first one it waits longer, since its sender may have yet to start
  *   probe scan ADDR COUNT PPS                  one datagram to each of COUNT addresses from ADDR on
  *   probe connect ADDR PORT TIMEOUT_MS         "OK ms" or "ERRNO ms"
  *
@@ -26,6 +27,7 @@
 #define BATCH		64
 #define DATA_MIN	8
 #define DATA_MAX	9000
+#define FIRST_MS	20000
 
 static volatile sig_atomic_t stop;
 
@@ -110,7 +112,8 @@ static int cmd_recv(char **argv, int argc)
 	struct sockaddr_storage at;
 	socklen_t at_len = parse_addr(argv[0], (uint16_t)atoi(argv[1]), &at);
 	uint64_t count = strtoull(argv[2], NULL, 0), received = 0, reordered = 0, doubled = 0, highest = 0, seq;
-	int idle_ms = atoi(argv[3]), fd = open_socket(at.ss_family, SOCK_DGRAM), size = 8 << 20;
+	int idle_ms = atoi(argv[3]), wait_ms = idle_ms > FIRST_MS ? idle_ms : FIRST_MS;
+	int fd = open_socket(at.ss_family, SOCK_DGRAM), size = 8 << 20;
 	unsigned char *seen = calloc(count ? count : 1, 1), data[DATA_MAX];
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
@@ -122,7 +125,8 @@ static int cmd_recv(char **argv, int argc)
 	}
 	printf("ready\n");
 	fflush(stdout);
-	while (received < count && !stop && poll(&pfd, 1, idle_ms) == 1) {
+	while (received < count && !stop && poll(&pfd, 1, wait_ms) == 1) {
+		wait_ms = idle_ms;
 		if (recv(fd, data, sizeof(data), 0) < DATA_MIN)
 			continue;
 		memcpy(&seq, data, sizeof(seq));

@@ -19,16 +19,16 @@ must b join 0x10 10.1.0.2/24
 for ((i = 0; i < links / 2; i++)); do echo "link add x$i type veth peer name y$i"; done >"$TMP/links"
 ns_ip a -batch "$TMP/links" || bail "cannot make $links links"
 
-# Without a pause: a pair of links, renamed, with an address, and away again.
+# Without a pause: a pair of links, renamed, with an address, and away again. The process to be ended is ip; what feeds it ends with it.
 cat >"$TMP/churn.sh" <<'SH'
-while :; do
+exec ip -force -batch - < <(while :; do
 	for n in 1 2 3 4; do
 		echo "link add c$n type veth peer name d$n"
 		echo "addr add 198.51.100.$n/24 dev c$n"
 		echo "link set c$n name e$n"
 	done
 	for n in 1 2 3 4; do echo "link del e$n"; done
-done | ip -force -batch -
+done)
 SH
 bg churn nsenter --net="/run/netns/$PREFIX-a" -- bash "$TMP/churn.sh"
 sleep 0.5
