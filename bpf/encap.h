@@ -10,6 +10,7 @@
 #include "admit.h"
 #include "ecn.h"
 #include "event.h"
+#include "nexthop.h"
 #include "seal.h"
 
 #define OUTER_TTL		64
@@ -250,7 +251,7 @@ static __always_inline int encap(struct __sk_buff *skb, struct job *job,
 	job->stats->counters[VARP_COUNTER_ENCAP_BYTES] += job->in.len;
 	if (job->again)
 		job->stats->counters[VARP_COUNTER_REINJECTED_PACKETS]++;
-	return bpf_redirect_neigh(underlay, NULL, 0, 0);
+	return send_out(skb, job, saddr, &raddr, underlay);
 }
 
 #endif

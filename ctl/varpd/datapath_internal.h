@@ -18,6 +18,7 @@
  *   datapath_reconcile.c  making records agree with interfaces and addresses
  *   datapath_supernet.c   slots of varp_supernets
  *   datapath_merge.c      the kernel socket that merges segments on receipt
+ *   datapath_nexthop.c    by which device programs may ask the routes
  *   datapath_channel.c    keyed channels: keys, and what they ask of node devices
  *   datapath_shared.c     the one map that all instances of the machine share
  *   datapath_list.c       nodes as others are shown them
@@ -297,6 +298,11 @@ bool dp_merge_is(const char *name);
 bool dp_merge_port_freed(struct datapath *dp, const struct nlmsghdr *nlh);
 /* What failed may be tried again. */
 void dp_merge_retry(struct datapath *dp);
+
+/* --- datapath_nexthop.c --- */
+
+/* Merging's device as it is now, NULL: there is none. */
+void dp_nexthop_device(struct datapath *dp, const struct netlink_link *link);
 
 /* --- datapath_channel.c --- */
 

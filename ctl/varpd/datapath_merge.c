@@ -125,6 +125,8 @@ void dp_merge_update(struct datapath *dp)
 		if (there && !strcmp(link.alias, alias))
 			netlink_link_delete(dp->nl, link.ifindex);
 	}
+	there = dp->merging && !netlink_link_get(dp->nl, name, 0, &link);
+	dp_nexthop_device(dp, there ? &link : NULL);
 	snprintf(dp->features, sizeof(dp->features), "%s%s", dp->tcx ? "tcx" : "clsact",
 		 dp->merging ? ",merge" : "");
 }

@@ -10,6 +10,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <string.h>
@@ -206,6 +207,24 @@ int netlink_link_quiet_ipv6(struct netlink *nl, uint32_t ifindex)
 	inet6 = mnl_attr_nest_start(request.nlh, AF_INET6);
 	mnl_attr_put_u8(request.nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	mnl_attr_nest_end(request.nlh, inet6);
+	mnl_attr_nest_end(request.nlh, spec);
+	return netlink_talk(nl, &request, NULL, NULL);
+}
+
+int netlink_link_forward(struct netlink *nl, uint32_t ifindex)
+{
+	struct nlattr *spec, *inet, *conf;
+	struct netlink_request request;
+	struct ifinfomsg *ifi;
+
+	ifi = netlink_request_init(&request, RTM_SETLINK, 0, sizeof(*ifi));
+	ifi->ifi_index = (int)ifindex;
+	spec = mnl_attr_nest_start(request.nlh, IFLA_AF_SPEC);
+	inet = mnl_attr_nest_start(request.nlh, AF_INET);
+	conf = mnl_attr_nest_start(request.nlh, IFLA_INET_CONF);
+	mnl_attr_put_u32(request.nlh, IPV4_DEVCONF_FORWARDING, 1);
+	mnl_attr_nest_end(request.nlh, conf);
+	mnl_attr_nest_end(request.nlh, inet);
 	mnl_attr_nest_end(request.nlh, spec);
 	return netlink_talk(nl, &request, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Routes and neighbours change under traffic: every packet takes the way that is right when it is sent, with varpd alive and dead.
+# Routes and neighbours change under traffic: every packet takes the way that is right when it is sent (or was a few milliseconds
+# before), with varpd alive and dead; marks and traffic classes take the way that rules give them.
 #
 #	a ---- r1 ---- b		a 192.0.2.1, r1 192.0.2.101, r2 192.0.2.102 on one network,
 #	  \--- r2 ---/			b 198.51.100.2, r1 .101, r2 .102 on another
@@ -77,6 +78,31 @@ num "neighbour's address changed: the stream goes on" "$(lost neighbour)" -le $(
 bg_wait send-neighbour >/dev/null
 check "and later packets arrive" reach a 10.1.0.2
 like "by the new address" "$(ns_ip a neigh show 192.0.2.101)" "02:00:00:00:0a:0a"
+
+# Next hops are remembered; what rules look at is not sent by them.
+nexthops() {
+	local cache map
+	cache=$(bpftool -j map show pinned "$(pins a)/varp_cache" | jq .id)
+	for map in $(bpftool -j prog show | jq ".[] | select(.map_ids // [] | index($cache)) | .map_ids[]" | sort -un); do
+		if [ "$(bpftool -j map show id "$map" 2>/dev/null | jq -r .name)" = varp_nexthops ]; then bpftool -j map dump id "$map"; fi
+	done | jq -s '[.[][].formatted.values[].value.hop | select(.nh_family == 2)] | length'
+}
+remembered() { reach a 10.1.0.2 && [ "$(nexthops)" -gt 0 ]; }
+if ns_ip a link show dev varpgro6081 >/dev/null 2>&1; then check "next hops are remembered" wait_for 5 remembered; fi
+ns_ip a route add 198.51.100.0/24 via 192.0.2.102 table 77
+ns_ip a rule add fwmark 7 table 77
+ns_ip a rule add tos 0x10 table 77
+for how in "-m 7" "-Q 0x10"; do
+	before=$(forwarded r2)
+	# shellcheck disable=SC2086 # an option and its value
+	check "ping $how arrives" in_net a ping -n -q -i 0.05 -c 20 -W 2 $how 10.1.0.2
+	num "and took the rule's way" "$(($(forwarded r2) - before))" -ge 20
+done
+before=$(forwarded r2)
+check "without it" in_net a ping -n -q -i 0.05 -c 20 -W 2 10.1.0.2
+num "it takes the other" "$(($(forwarded r2) - before))" -lt 20
+ns_ip a rule del fwmark 7
+ns_ip a rule del tos 0x10
 
 # No way at all, and one again.
 ns_ip a route del 198.51.100.0/24

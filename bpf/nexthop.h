@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The last step of encapsulation: out at the underlay, by the next hop that the routes say now. To look a route up for
+ * each packet costs as much as all of encapsulation, so each CPU remembers what it was told for a few milliseconds: a
+ * route that moves is followed within them, whether varpd lives or not. The neighbour's address is the kernel's to know
+ * for each packet, as ever.
+ */
+#ifndef VARP_BPF_NEXTHOP_H
+#define VARP_BPF_NEXTHOP_H
+
+#include "admit.h"
+
+#ifndef AF_INET
+#define AF_INET		2
+#define AF_INET6	10
+#endif
+
+#define NEXTHOP_NS	(10 * NSEC_PER_MSEC)
+#define NEXTHOP_SLOTS	256
+
+/*
+ * bpf_fib_lookup answers for packets that came in at a device that forwards. This one does (varpd sees to it), and
+ * nothing ever comes in there. Zero: there is none, and the kernel looks up each packet's route.
+ */
+__u32 route_dev;
+
+struct nexthop {
+	struct varp_addr src, dst;	/* outer addresses: routes may depend on both */
+	__u32 underlay;
+	/* nh_family zero: there is none that could be remembered */
+	struct bpf_redir_neigh hop;
+	__u64 until_ns;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct nexthop);
+	__uint(max_entries, NEXTHOP_SLOTS);
+} varp_nexthops SEC(".maps");
+
+static __always_inline __u32 nexthop_slot(const struct varp_addr *dst)
+{
+	__u32 fold = (dst->w[0] ^ dst->w[1] ^ dst->w[2] ^ dst->w[3]) * 0x9e3779b1;
+
+	return fold >> 24;
+}
+_Static_assert(NEXTHOP_SLOTS == 256, "nexthop_slot() gives eight bits");
+
+/* What the routes say of n's addresses and underlay. What is not plainly good is left to the kernel, packet by packet. */
+static __noinline void nexthop_ask(struct __sk_buff *skb, struct nexthop *n)
+{
+	struct bpf_fib_lookup fib = { .l4_protocol = IPPROTO_UDP, .ifindex = route_dev };
+
+	n->hop.nh_family = 0;
+	if (addr_is_mapped(&n->dst)) {
+		fib.family = AF_INET;
+		fib.ipv4_src = n->src.w[3];
+		fib.ipv4_dst = n->dst.w[3];
+	} else {
+		fib.family = AF_INET6;
+		*(struct varp_addr *)fib.ipv6_src = n->src;
+		*(struct varp_addr *)fib.ipv6_dst = n->dst;
+	}
+	if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
+	    fib.ifindex != n->underlay)
+		return;
+	n->hop.nh_family = fib.family;
+	if (fib.family == AF_INET)
+		n->hop.ipv4_nh = fib.ipv4_dst;
+	else
+		*(struct varp_addr *)n->hop.ipv6_nh = *(struct varp_addr *)fib.ipv6_dst;
+}
+
+/* NULL: the kernel shall look the route up. */
+static __always_inline struct nexthop *nexthop_get(struct __sk_buff *skb, const struct job *job,
+						   const struct varp_addr *src,
+						   const struct varp_addr *dst, __u32 underlay)
+{
+	__u32 slot = nexthop_slot(dst);
+	struct nexthop *n;
+
+	/* Rules may send marked packets, or those of a traffic class, another way. */
+	if (!route_dev || skb->mark || job->in.tos >> 2)
+		return NULL;
+	n = bpf_map_lookup_elem(&varp_nexthops, &slot);
+	if (!n)
+		return NULL;
+	if (n->until_ns <= job->now || !addr_equal(&n->dst, dst) || !addr_equal(&n->src, src) ||
+	    n->underlay != underlay) {
+		n->src = *src;
+		n->dst = *dst;
+		n->underlay = underlay;
+		n->until_ns = job->now + NEXTHOP_NS;
+		nexthop_ask(skb, n);
+	}
+	return n->hop.nh_family ? n : NULL;
+}
+
+/* The packet is encapsulated. Returns what the program is to return. */
+static __always_inline int send_out(struct __sk_buff *skb, const struct job *job,
+				    const struct varp_addr *src, const struct varp_addr *dst,
+				    __u32 underlay)
+{
+	struct nexthop *n = nexthop_get(skb, job, src, dst, underlay);
+
+	if (n)
+		return bpf_redirect_neigh(underlay, &n->hop, sizeof(n->hop), 0);
+	return bpf_redirect_neigh(underlay, NULL, 0, 0);
+}
+
+#endif
