@@ -245,6 +245,7 @@ $(TEST_TOOLS): $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libvarp.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(link) $^ $(LIBS_CTL)
 
+$(call obj,tests/bench/floor.c): | $(TEST_SKELS)
 $(BENCH_TOOLS): $(B)/%: $(B)/obj/tests/%.o $(B)/libvarp.a
 	$(call msg,LINK,$@)
 	$(Q)mkdir -p $(@D)

@@ -7,7 +7,7 @@ import re
 import time
 
 from lab import RAW, SUPERNET, BenchError, busy_seconds, wait_for
-from model import ALL, Case, Goal, Metric
+from model import ALL, WITH_FLOOR, Case, Goal, Metric
 from peers import PEERS
 
 MTU_FRAME = 1514
@@ -180,12 +180,12 @@ CASES = (
           Metric("aead", "aead", "Gbit/s"), Metric("aead_cpu", "aead, processor time", "s/GB", more=False),
           Metric("aead_share", "aead against plain", "x", goals=(Goal(0.3),))), ("varp",),
          before=channels_before, after=channels_after),
-    Case("udp_64", "UDP 64 B, as fast as it goes", udp(64), udp_metrics(Goal(0.85, "bare"), Goal(1.35, "vxlan")), ALL),
+    Case("udp_64", "UDP 64 B, as fast as it goes", udp(64), udp_metrics(Goal(0.85, "bare"), Goal(1.35, "vxlan")), WITH_FLOOR),
     Case("udp_1400", "UDP 1400 B, as fast as it goes", udp(1400), udp_metrics(), ALL),
     Case("udp_paced", "UDP 100 B, 25 kpps", udp_paced,
          (Metric("lost", "lost on the way", "packets", more=False, goals=(Goal(0, least=False),)),
           Metric("overrun", "lost in the receiver's buffer", "packets", more=False),
           Metric("cpu", "processor time", "us/packet", more=False)), ALL, check=no_loss),
-    Case("tcp_rr", "TCP request/response, both ends on one core", round_trip("tcp"), rr_metrics(), ALL),
-    Case("udp_rr", "UDP request/response, both ends on one core", round_trip("udp"), rr_metrics(), ALL),
+    Case("tcp_rr", "TCP request/response, both ends on one core", round_trip("tcp"), rr_metrics(), WITH_FLOOR),
+    Case("udp_rr", "UDP request/response, both ends on one core", round_trip("udp"), rr_metrics(), WITH_FLOOR),
 )

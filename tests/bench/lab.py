@@ -64,9 +64,12 @@ class Process:
         with open(log, "ab") as out:
             self.popen = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
-    def said(self, text):
+    def output(self):
         with open(self.log, encoding="utf-8", errors="replace") as log:
-            return text in log.read()
+            return log.read().strip()
+
+    def said(self, text):
+        return text in self.output()
 
     def running(self):
         return self.popen.poll() is None
@@ -94,7 +97,7 @@ class Lab:
         self.prefix = f"vb{os.getpid()}"
         # Durability is measured: not below /dev/shm, and /tmp may be a memory file system.
         self.tmp = tempfile.mkdtemp(prefix=self.prefix + "-", dir=state_parent or "/var/tmp")
-        self.namespaces, self.processes, self.varpds = [], [], {}
+        self.namespaces, self.processes, self.varpds, self.floors = [], [], {}, {}
         self.offload_state, self.steered, self.attached = None, False, True
         cpus = sorted(os.sched_getaffinity(0))
         self.cpu = {"send": cpus[0], "receive": cpus[1] if len(cpus) > 1 else cpus[0]}

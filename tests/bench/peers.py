@@ -49,6 +49,13 @@ def wireguard(lab, host, own, other):
        "peer", public["b" if host == "a" else "a"], "allowed-ips", "10.12.0.0/24", "endpoint", f"{other}:51820")
 
 
+def floor(lab, host, _own, _other):
+    lab.ip(host, "link", "add", "fl0", "type", "veth", "peer", "name", "fl1")
+    lab.ip(host, "link", "set", "fl1", "up")
+    lab.ip(host, "link", "set", "fl0", "arp", "off", "mtu", "1436")
+    select(lab, "floor", (host,))
+
+
 PEERS = {peer.name: peer for peer in (
     Peer("bare", RAW, "eth0", nothing),
     Peer("vxlan", "10.9.0", "vx0", tunnel("vxlan", "vx0", "id", "42", "local", "LOCAL", "remote", "REMOTE", "dev", "eth0",
@@ -57,7 +64,21 @@ PEERS = {peer.name: peer for peer in (
     Peer("geneve", "10.10.0", "gn0", tunnel("geneve", "gn0", "id", "42", "remote", "REMOTE", "dstport", "6181")),
     Peer("ipip", "10.11.0", "ip0", tunnel("ipip", "ip0", "local", "LOCAL", "remote", "REMOTE")),
     Peer("wireguard", "10.12.0", "wg0", wireguard),
+    Peer("floor", "10.13.0", "fl0", floor),
 )}
+
+
+def select(lab, name, hosts=("a", "b")):
+    """While a peer is measured, packets pass no program of another's."""
+    lab.attach(name == "varp")
+    for host in hosts:
+        if name == "floor" and host not in lab.floors:
+            own, other = (1, 2) if host == "a" else (2, 1)
+            lab.floors[host] = lab.background(host, None, "ready", lab.helper("floor"), "fl0", "eth0", f"{RAW}.{own}", f"{RAW}.{other}")
+            if not lab.floors[host].running():
+                raise BenchError(f"floor: {lab.floors.pop(host).output()}")
+        elif name != "floor" and host in lab.floors:
+            lab.floors.pop(host).kill()
 
 
 def answers(lab, peer):
@@ -79,6 +100,7 @@ def set_up(lab, names):
                 if peer.add is not nothing:
                     lab.ip(host, "addr", "add", f"{peer.net}.{number}/24", "dev", peer.dev)
                     lab.ip(host, "link", "set", peer.dev, "up")
+            select(lab, name)
             wait_for(5, lambda p=peer: answers(lab, p), "no answer to a ping")
             working.append(name)
         except BenchError as error:
