@@ -76,7 +76,7 @@ endif
 pkg_cflags	= $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 pkg_libs	= $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 PKGS_LIB	:= jansson
-PKGS_CTL	:= libbpf libevent libevent_openssl openssl jansson sqlite3 inih libmnl libseccomp
+PKGS_CTL	:= libxdp libbpf libevent libevent_openssl openssl jansson sqlite3 inih libmnl libseccomp
 HAVE_SYSTEMD	:= $(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo 1)
 ifeq ($(HAVE_SYSTEMD),1)
 PKGS_CTL	+= libsystemd

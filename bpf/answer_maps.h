@@ -20,6 +20,12 @@ const volatile __u16 varp_port = VARPDB_VARP_PORT;
 /* Requests without a session are answered too. */
 const volatile bool insecure;
 
+/*
+ * The instance whose program this is. In a map of its own, which every version keeps: so one finds its programs among
+ * others' on an interface, and by the map's id tells those of this load from an earlier varpd's (ctl/varpd/answer_shared.c).
+ */
+const volatile char varp_id[VARP_ANSWER_ID_LEN] SEC(VARP_ANSWER_ID_MAP);
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct varp_addr);

@@ -10,7 +10,7 @@ set -eu
 packages() {
 	case $1 in
 	build)
-		echo make gcc libc6-dev pkg-config\|pkgconf clang bpftool\|linux-tools-generic libbpf-dev
+		echo make gcc libc6-dev pkg-config\|pkgconf clang bpftool\|linux-tools-generic libbpf-dev libxdp-dev
 		echo libelf-dev zlib1g-dev libevent-dev libssl-dev libjansson-dev libsqlite3-dev libinih-dev libmnl-dev libseccomp-dev
 		echo uthash-dev libsystemd-dev
 		;;
@@ -19,7 +19,7 @@ packages() {
 		;;
 	test)
 		packages demo
-		echo libcmocka-dev gcovr shellcheck tcpdump tshark iperf3 sockperf socat jq ethtool procps
+		echo libcmocka-dev gcovr shellcheck tcpdump tshark iperf3 sockperf socat jq ethtool procps xdp-tools
 		echo python3 python3-scapy sqlite3 mandoc util-linux openssl systemd
 		;;
 	bench)

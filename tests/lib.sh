@@ -386,6 +386,16 @@ fields() {
 
 # --- Beginning and end -------------------------------------------------------------------------------------------------
 
+# What libxdp has pinned of dispatchers on the hosts' interfaces outlives these.
+xdp_unpin() {
+	local ns dispatcher
+	for ns in "${NAMESPACES[@]}"; do
+		for dispatcher in $(ip -n "$ns" -j link show | jq -r '.[] | select(.xdp) | "\(.ifindex)-\(.xdp.prog.id)"'); do
+			rm -rf "/sys/fs/bpf/xdp/dispatch-$dispatcher"
+		done
+	done
+}
+
 clean_up() {
 	local rc=$? key
 	trap - EXIT
@@ -394,6 +404,7 @@ clean_up() {
 	for key in "${!BG_PID[@]}"; do kill -9 "${BG_PID[$key]}"; done
 	for key in "${!VARPD_PID[@]}"; do kill -9 "${VARPD_PID[$key]}"; done
 	wait
+	xdp_unpin
 	# What those have started and left behind, too.
 	for key in "${NAMESPACES[@]}"; do
 		ip netns pids "$key" | xargs -r kill -9

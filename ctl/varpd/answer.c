@@ -6,9 +6,11 @@
 #include "answer_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "addr.h"
 #include "command.h"
@@ -153,14 +155,16 @@ void answer_change(struct answer *answer, const struct varp_command *command)
 	}
 }
 
-const char *answer_how(const struct answer *answer, uint32_t ifindex, const char **why)
+const char *answer_how(const struct answer *answer, uint32_t ifindex, bool *shared, const char **why)
 {
 	enum answer_how how = ANSWER_USERSPACE;
 
+	*shared = false;
 	*why = answer ? answer->why_not : "";
 	for (unsigned int i = 0; answer && answer->skel && i < answer->dev_count; i++)
 		if (answer->devs[i].ifindex == ifindex) {
 			how = answer->devs[i].how;
+			*shared = how != ANSWER_USERSPACE && answer->devs[i].shared;
 			*why = answer->devs[i].why_not;
 		}
 	return answer_how_name(how);
@@ -176,6 +180,7 @@ int answer_open(struct answer **out, struct varpd *varpd, struct varpd_error *er
 	if (!answer)
 		return varpd_fail(error, -ENOMEM, "out of memory");
 	answer->varpd = varpd;
+	answer->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	datapath_share(varpd->datapath, &shared);
 	memcpy(answer->links, shared.links, sizeof(answer->links));
 	answer->tick = event_new(varpd->base, -1, EV_PERSIST, on_tick, answer);
@@ -204,5 +209,7 @@ void answer_close(struct answer *answer)
 		event_free(answer->tick);
 	netlink_close(answer->nl);
 	answer_unload(answer);
+	if (answer->netns >= 0)
+		close(answer->netns);
 	free(answer);
 }

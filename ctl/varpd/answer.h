@@ -8,6 +8,7 @@
  *   answer.c          when there is a program, and the timers
  *   answer_load.c     the object: settings, maps, counters, sessions
  *   answer_attach.c   putting it on interfaces and taking it off
+ *   answer_shared.c   beside others' programs: what the helper process does for answer_attach.c
  *   answer_mirror.c   what the program is told of the table, and when
  *   answer_queue.c    what is still to be written, and writing it
  *
@@ -55,9 +56,10 @@ void answer_session_remove(struct answer *answer, uint64_t id);
 void answer_stats(const struct answer *answer, struct answer_stats *out);
 /*
  * How requests that come in by this interface are answered: xdp-native, xdp-generic or userspace;
- * and why not better, for a person (empty: there is no reason to tell).
+ * whether others' XDP programs may be there too; and why not better, for a person (empty: there is no
+ * reason to tell).
  */
-const char *answer_how(const struct answer *answer, uint32_t ifindex, const char **why);
+const char *answer_how(const struct answer *answer, uint32_t ifindex, bool *shared, const char **why);
 /* Can the kernel answer for this supernet now, wherever it does? */
 bool answer_has(const struct answer *answer, const struct varp_snid *snid);
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Puts the program that answers on interfaces and takes it off: pinned links, so that it goes on
- * when varpd ends, and a new varpd's program takes the old one's place between two frames. Called
- * by answer.c.
+ * Puts the program that answers on interfaces and takes it off, so that it goes on when varpd ends,
+ * and a new varpd's program takes the old one's place between two frames. Called by answer.c.
  *
- * An interface has one XDP program. Where somebody else's is, it is left alone.
+ * By libxdp's dispatcher, beside others' programs, which the helper process does (answer_shared.h);
+ * where that cannot be, by a pinned link, alone. An interface has one XDP program or one dispatcher:
+ * what somebody else has put there without a dispatcher is left alone.
  */
 #include "answer_internal.h"
 
@@ -23,6 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "answer_shared.h"
+#include "helper.h"
 #include "log.h"
 
 #define PIN_PREFIX	"answer-"
@@ -48,18 +51,24 @@ static void pin_path(const struct answer *answer, uint32_t ifindex, char *path, 
 	snprintf(path, len, "%s/" PIN_PREFIX "%u", answer->links, ifindex);
 }
 
+/* The program on the device in this way; 0: none, or one in another way, too. */
+static uint32_t attached_id(uint32_t ifindex, enum answer_how how)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	if (bpf_xdp_query((int)ifindex, 0, &query) || query.attach_mode != modes[how].attached)
+		return 0;
+	return how == ANSWER_XDP_NATIVE ? query.drv_prog_id : query.skb_prog_id;
+}
+
 /* Is our program on the device, in this way? A link may be on one of that index elsewhere. */
 static bool present(const struct answer *answer, uint32_t ifindex, enum answer_how how)
 {
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 	struct bpf_prog_info info = { 0 };
-	uint32_t len = sizeof(info), id;
+	uint32_t len = sizeof(info);
 
-	if (bpf_xdp_query((int)ifindex, 0, &query) ||
-	    bpf_obj_get_info_by_fd(answer_fd_program(answer), &info, &len))
-		return false;
-	id = how == ANSWER_XDP_NATIVE ? query.drv_prog_id : query.skb_prog_id;
-	return query.attach_mode == modes[how].attached && id == info.id;
+	return !bpf_obj_get_info_by_fd(answer_fd_program(answer), &info, &len) &&
+	       attached_id(ifindex, how) == info.id;
 }
 
 static void remove_link(const char *path)
@@ -104,6 +113,48 @@ static int make_link(struct answer *answer, uint32_t ifindex, enum answer_how ho
 	return err;
 }
 
+static int attach_alone(struct answer *answer, uint32_t ifindex, enum answer_how how,
+			const char *path)
+{
+	int err = take_over(answer, ifindex, how, path);
+
+	return err == -ENOENT ? make_link(answer, ifindex, how, path) : err;
+}
+
+static int join(const struct answer *answer, uint32_t ifindex, enum answer_how how)
+{
+	if (answer->alone)
+		return -EOPNOTSUPP;
+	return helper_xdp_join(answer->netns, answer_fd_program(answer), ifindex,
+			       how == ANSWER_XDP_GENERIC);
+}
+
+/* 0: beside others, or alone with the reason. */
+static int put_on(struct answer *answer, struct answer_dev *dev, enum answer_how how,
+		  const char *path)
+{
+	int err = join(answer, dev->ifindex, how);
+
+	/* An earlier varpd's, which made do with a link: varpd answers itself for a moment. */
+	if (err == -EALREADY) {
+		remove_link(path);
+		err = join(answer, dev->ifindex, how);
+	}
+	dev->shared = !err;
+	dev->why_not[0] = '\0';
+	if (!err) {
+		dev->xdp_id = attached_id(dev->ifindex, how);
+		return 0;
+	}
+	if (err == -EBUSY)
+		return err;
+	answer->alone |= err == -EOPNOTSUPP;
+	snprintf(dev->why_not, sizeof(dev->why_not), "alone: %s", err == -EOPNOTSUPP
+			 ? "this kernel or libxdp does not let XDP programs share an interface"
+			 : strerror(-err));
+	return attach_alone(answer, dev->ifindex, how, path);
+}
+
 static int put_record(struct answer *answer, const struct answer_dev *dev)
 {
 	return bpf_map_update_elem(answer_fd_devs(answer), &dev->ifindex, &dev->record, BPF_ANY)
@@ -115,12 +166,16 @@ static void drop_record(struct answer *answer, uint32_t ifindex)
 	bpf_map_delete_elem(answer_fd_devs(answer), &ifindex);
 }
 
-static void explain(struct answer_dev *dev, enum answer_how how, int err)
+static void explain(const struct answer *answer, struct answer_dev *dev, enum answer_how how,
+		    int err)
 {
 	dev->how = ANSWER_USERSPACE;
 	dev->retry_ns = varpd_now_ns() + RETRY_S * VARPD_NS_PER_S;
 	if (err == -EBUSY || err == -EEXIST)
-		snprintf(dev->why_not, sizeof(dev->why_not), "another program has taken XDP");
+		snprintf(dev->why_not, sizeof(dev->why_not), "another program has taken XDP%s",
+			 answer->alone ? "" : how == ANSWER_XDP_NATIVE
+				 ? ", not by libxdp's dispatcher or not in native mode"
+				 : ", not by libxdp's dispatcher or not in generic mode");
 	else if (err == -EOPNOTSUPP || err == -EINVAL)
 		snprintf(dev->why_not, sizeof(dev->why_not), "it cannot do %s as it is set up",
 			 modes[how].text);
@@ -196,19 +251,28 @@ void answer_attach(struct answer *answer, struct answer_dev *dev, const struct n
 	memcpy(dev->record.mac, link->mac, sizeof(dev->record.mac));
 	err = put_record(answer, dev);
 	if (!err)
-		err = take_over(answer, dev->ifindex, how, path);
-	if (err == -ENOENT)
-		err = make_link(answer, dev->ifindex, how, path);
+		err = put_on(answer, dev, how, path);
 	if (err) {
 		drop_record(answer, dev->ifindex);
-		explain(dev, how, err);
+		explain(answer, dev, how, err);
 		varpd_log(VARPD_LOG_INFO, "requests at %s are answered by varpd itself: %s",
 			  dev->name, dev->why_not);
 		return;
 	}
 	dev->how = how;
-	dev->why_not[0] = '\0';
-	varpd_log(VARPD_LOG_INFO, "requests at %s are answered by %s", dev->name, modes[how].text);
+	varpd_log(VARPD_LOG_INFO, "requests at %s are answered by %s%s%s", dev->name, modes[how].text,
+		  dev->shared ? ", which others' programs can share" : ", ", dev->why_not);
+}
+
+/* Its record is gone, so it passes everything, whatever becomes of this. */
+static void leave(const struct answer *answer, const struct answer_dev *dev)
+{
+	int err = helper_xdp_leave(answer->netns, dev->ifindex);
+
+	if (err)
+		varpd_log(VARPD_LOG_WARNING, "the program that answers cannot be taken off %s, where it "
+			  "lets everything pass now (%s): see `xdp-loader status %s`", dev->name,
+			  strerror(-err), dev->name);
 }
 
 void answer_detach(struct answer *answer, struct answer_dev *dev)
@@ -219,15 +283,37 @@ void answer_detach(struct answer *answer, struct answer_dev *dev)
 	remove_link(path);
 	if (dev->how != ANSWER_USERSPACE)
 		drop_record(answer, dev->ifindex);
+	if (dev->shared)
+		leave(answer, dev);
+	dev->shared = false;
 	dev->how = ANSWER_USERSPACE;
 	dev->retry_ns = 0;
 	dev->why_not[0] = '\0';
 }
 
+/* Somebody has put another dispatcher, or program, on the interface, or none. */
+static void see_again(struct answer *answer, struct answer_dev *dev)
+{
+	enum answer_how how = dev->how;
+	int err = join(answer, dev->ifindex, how);
+
+	if (!err) {
+		dev->xdp_id = attached_id(dev->ifindex, how);
+		return;
+	}
+	drop_record(answer, dev->ifindex);
+	dev->shared = false;
+	explain(answer, dev, how, err);
+	varpd_log(VARPD_LOG_INFO, "requests at %s are answered by varpd itself: %s", dev->name,
+		  dev->why_not);
+}
+
 void answer_look_after(struct answer *answer, struct answer_dev *dev,
 		       const struct netlink_link *link)
 {
-	if (!memcmp(dev->record.mac, link->mac, sizeof(link->mac)))
+	if (dev->shared && attached_id(dev->ifindex, dev->how) != dev->xdp_id)
+		see_again(answer, dev);
+	if (dev->how == ANSWER_USERSPACE || !memcmp(dev->record.mac, link->mac, sizeof(link->mac)))
 		return;
 	memcpy(dev->record.mac, link->mac, sizeof(link->mac));
 	if (put_record(answer, dev))
@@ -244,7 +330,22 @@ static bool is_known(const struct answer *answer, uint32_t ifindex)
 	return false;
 }
 
-void answer_detach_others(struct answer *answer)
+/* With answers by varpd alone the helper may not, but varpd still may: it has not given up anything yet. */
+static void sweep(const struct answer *answer)
+{
+	const char *instance = answer->varpd->config.instance;
+	int err;
+
+	if (answer->varpd->config.answers != CONFIG_ANSWERS_USERSPACE)
+		err = helper_xdp_sweep(answer->netns, answer->skel ? answer_fd_program(answer) : -1);
+	else
+		err = geteuid() ? 0 : answer_shared_sweep(instance, -1);
+	if (err && err != -EPERM)
+		varpd_log(VARPD_LOG_WARNING, "a program that answers, of an earlier varpd, cannot be taken "
+			  "off (%s): see `xdp-loader status`", strerror(-err));
+}
+
+static void detach_other_links(struct answer *answer)
 {
 	DIR *dir = opendir(answer->links);
 	struct dirent *entry;
@@ -261,4 +362,10 @@ void answer_detach_others(struct answer *answer)
 		remove_link(path);
 	}
 	closedir(dir);
+}
+
+void answer_detach_others(struct answer *answer)
+{
+	detach_other_links(answer);
+	sweep(answer);
 }

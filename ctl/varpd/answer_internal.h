@@ -29,7 +29,9 @@ struct answer_dev {
 	uint32_t ifindex;
 	char name[VARP_IFNAME_LEN];
 	enum answer_how how;
-	char why_not[160];		/* USERSPACE: for people */
+	bool shared;			/* by a dispatcher; else not USERSPACE: by a link of ours */
+	uint32_t xdp_id;		/* shared: the dispatcher that we are in */
+	char why_not[160];		/* USERSPACE, or not shared: for people */
 	uint64_t retry_ns;		/* USERSPACE: not tried again before */
 	struct varp_answer_dev record;	/* as in the map */
 	bool seen;			/* in the walk that is going on */
@@ -68,6 +70,8 @@ struct answer {
 	struct answer_bpf *skel;	/* NULL: answers are given by the engine alone */
 	char why_not[160];		/* then: for people */
 	char links[64];			/* directory of the pins */
+	int netns;			/* varpd's own */
+	bool alone;			/* no dispatcher here: not tried again */
 	struct netlink *nl;
 	struct answer_dev devs[VARP_MAX_UNDERLAYS];
 	unsigned int dev_count;
@@ -94,10 +98,13 @@ bool answer_blinds(const struct answer *answer, enum answer_how how);
 /* Takes over a link that is there. dev->how and why_not tell how it went. */
 void answer_attach(struct answer *answer, struct answer_dev *dev, const struct netlink_link *link);
 void answer_detach(struct answer *answer, struct answer_dev *dev);
-/* Its MAC address may have changed; it may have been detached by somebody. */
+/*
+ * Its MAC address may have changed; somebody may have put a dispatcher in the place of the one that we
+ * are in, which he should have taken us along to.
+ */
 void answer_look_after(struct answer *answer, struct answer_dev *dev,
 		       const struct netlink_link *link);
-/* Removes links that an earlier varpd left and nobody has taken over. */
+/* Removes what an earlier varpd left and nobody has taken over. */
 void answer_detach_others(struct answer *answer);
 
 /* --- answer_mirror.c --- */

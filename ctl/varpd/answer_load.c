@@ -39,6 +39,8 @@ static int prepare(struct answer *answer)
 	datapath_share(answer->varpd->datapath, &shared);
 	skel->rodata->varp_port = answer->varpd->config.varp_port;
 	skel->rodata->insecure = answer->varpd->config.insecure;
+	snprintf((char *)skel->rodata_varp_id->varp_id, VARP_ANSWER_ID_LEN, "%s",
+		 answer->varpd->config.instance);
 	err = bpf_map__set_max_entries(skel->maps.varp_answers, size(answer));
 	if (!err)
 		err = bpf_map__reuse_fd(skel->maps.varp_raddrs, shared.raddrs);

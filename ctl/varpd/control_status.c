@@ -69,10 +69,11 @@ static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 	const struct varp_underlay *record = &underlay->record;
 	struct status *status = ctx;
 	char ip[IP_COMMAND_LEN];
-	const char *why, *how = answer_how(status->varpd->answer, underlay->ifindex, &why);
+	bool shared;
+	const char *why, *how = answer_how(status->varpd->answer, underlay->ifindex, &shared, &why);
 
 	json_array_append_new(status->underlays,
-			      json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:s, s:s, s:s?}",
+			      json_pack("{s:s, s:i, s:b, s:i, s:o, s:o, s:s, s:s, s:b, s:s?}",
 					"dev", record->name,
 					"ifindex", (int)underlay->ifindex,
 					"up", record->up,
@@ -81,6 +82,7 @@ static void add_underlay(const struct datapath_underlay *underlay, void *ctx)
 					"raddr6", control_json_addr(&record->raddr6),
 					"attached_by", attach_name(record->attach),
 					"answers", how,
+					"answers_shared", shared,
 					"answers_why", *why ? why : NULL));
 	if (!underlay->ifindex) {
 		warn(status,

@@ -25,33 +25,59 @@ static pid_t child;
 
 /* --- Messages, either way --- */
 
+#define FDS_LEN(count)	((count) * sizeof(int))
+
 union control {
 	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
+	char room[CMSG_SPACE(FDS_LEN(HELPER_GIVEN_MAX))];
 };
 
-/* fd -1: none goes along. 0 or -errno */
-static int send_message(int sock, const void *data, size_t len, int fd)
+/* The first fd that is -1 ends the list. 0 or -errno */
+static int send_message(int sock, const void *data, size_t len, const int fds[HELPER_GIVEN_MAX])
 {
+	size_t count = 0;
 	union control control = { .room = "" };
 	struct iovec iov = { (void *)data, len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (fd >= 0) {
+	while (count < HELPER_GIVEN_MAX && fds[count] >= 0)
+		count++;
+	if (count) {
 		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
+		msg.msg_controllen = CMSG_SPACE(FDS_LEN(count));
 		control.header = (struct cmsghdr){
-			.cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_len = CMSG_LEN(FDS_LEN(count)),
 			.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS,
 		};
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+		memcpy(CMSG_DATA(&control.header), fds, FDS_LEN(count));
 	}
 	return sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -EPIPE;
 }
 
-/* *fd: -1 or a descriptor that came along. 0, or -errno without one. */
-static int receive_message(int sock, void *data, size_t len, int *fd)
+static void close_all(int fds[HELPER_GIVEN_MAX])
+{
+	for (size_t i = 0; i < HELPER_GIVEN_MAX; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = -1;
+	}
+}
+
+/* Whatever came, it is ours to close. */
+static void take_fds(const struct cmsghdr *header, int fds[HELPER_GIVEN_MAX])
+{
+	size_t len = header ? header->cmsg_len - CMSG_LEN(0) : 0;
+
+	for (size_t i = 0; i < HELPER_GIVEN_MAX; i++)
+		fds[i] = -1;
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    len <= FDS_LEN(HELPER_GIVEN_MAX))
+		memcpy(fds, CMSG_DATA(header), len);
+}
+
+/* fds: what came along, then -1. 0, or -errno without any. */
+static int receive_message(int sock, void *data, size_t len, int fds[HELPER_GIVEN_MAX])
 {
 	union control control;
 	struct iovec iov = { data, len };
@@ -61,22 +87,15 @@ static int receive_message(int sock, void *data, size_t len, int *fd)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	struct cmsghdr *header;
 	ssize_t n;
 
-	*fd = -1;
 	do {
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
-	header = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
+	take_fds(n > 0 ? CMSG_FIRSTHDR(&msg) : NULL, fds);
 	if (n == (ssize_t)len && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return 0;
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
+	close_all(fds);
 	return -EPIPE;
 }
 
@@ -86,20 +105,18 @@ static void serve(int sock, const struct helper_setup *setup)
 {
 	struct helper_request request;
 	struct helper_answer answer;
-	int given, made;
+	int given[HELPER_GIVEN_MAX], made[HELPER_GIVEN_MAX] = { -1, -1 };
 
-	while (!receive_message(sock, &request, sizeof(request), &given)) {
+	while (!receive_message(sock, &request, sizeof(request), given)) {
 		request.path[sizeof(request.path) - 1] = '\0';
-		made = helper_carry_out(setup, &request, given);
-		answer = (struct helper_answer){ .result = made < 0 ? made : 0 };
+		made[0] = helper_carry_out(setup, &request, given);
+		answer = (struct helper_answer){ .result = made[0] < 0 ? made[0] : 0 };
 		if (!helper_makes_descriptor(&request))
-			made = -1;
+			made[0] = -1;
 		if (send_message(sock, &answer, sizeof(answer), made))
 			break;
-		if (made >= 0)
-			close(made);
-		if (given >= 0)
-			close(given);
+		close_all(made);
+		close_all(given);
 	}
 }
 
@@ -112,7 +129,7 @@ static void run(int sock, const struct helper_setup *setup)
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
 	prctl(PR_SET_NAME, "varpd-helper");
-	if (privileges_limit_helper(&error)) {
+	if (privileges_limit_helper(setup->xdp, &error)) {
 		varpd_log(VARPD_LOG_ERROR, "helper: %s", error.text);
 		_exit(1);
 	}
@@ -137,18 +154,16 @@ static int connect_to_service(const char *instance)
 /* systemd's: sd_listen_fds(3) */
 #define LISTEN_FD	3
 
-int helper_serve(const char *instance, const char *config_file, const char *credentials,
-		 struct varpd_error *error)
+int helper_serve(const struct helper_setup *setup, struct varpd_error *error)
 {
-	const struct helper_setup setup = { instance, config_file, credentials };
 	const char *count = getenv("LISTEN_FDS");
 	int err, sock;
 
 	if (!count || strcmp(count, "1"))
 		return varpd_fail(error, -EINVAL,
 				  "the helper is started by systemd with its socket: enable "
-				  "varpd-helper@%s.socket", instance);
-	err = privileges_limit_helper(error);
+				  "varpd-helper@%s.socket", setup->instance);
+	err = privileges_limit_helper(setup->xdp, error);
 	while (!err) {
 		sock = accept4(LISTEN_FD, NULL, NULL, SOCK_CLOEXEC);
 		if (sock < 0 && errno != EINTR && errno != ECONNABORTED)
@@ -156,21 +171,19 @@ int helper_serve(const char *instance, const char *config_file, const char *cred
 					 strerror(errno));
 		if (sock < 0)
 			continue;
-		serve(sock, &setup);
+		serve(sock, setup);
 		close(sock);
 	}
 	return err;
 }
 
-int helper_start(const char *instance, const char *config_file, const char *credentials,
-		 struct varpd_error *error)
+int helper_start(const struct helper_setup *setup, struct varpd_error *error)
 {
-	const struct helper_setup setup = { instance, config_file, credentials };
 	int pair[2];
 
 	/* Forked from this, it could do no more than varpd. */
 	if (geteuid()) {
-		channel = connect_to_service(instance);
+		channel = connect_to_service(setup->instance);
 		if (channel >= 0)
 			return 0;
 	}
@@ -186,7 +199,7 @@ int helper_start(const char *instance, const char *config_file, const char *cred
 	}
 	if (!child) {
 		close(pair[0]);
-		run(pair[1], &setup);
+		run(pair[1], setup);
 	}
 	close(pair[1]);
 	channel = pair[0];
@@ -211,42 +224,49 @@ bool helper_runs(void)
 }
 
 /* What the request returned; a descriptor if it makes one. */
-static int ask(enum helper_what what, uint32_t arg, const char *path, int given)
+static int ask(const struct helper_request *request, int given, int given_too)
 {
-	struct helper_request request = { .what = what, .arg = arg };
+	const int fds[HELPER_GIVEN_MAX] = { given, given_too };
+	int made[HELPER_GIVEN_MAX], err;
 	struct helper_answer answer;
-	int made, err;
 
-	if (strlen(path) >= sizeof(request.path))
-		return -ENAMETOOLONG;
-	strcpy(request.path, path);
-	err = send_message(channel, &request, sizeof(request), given);
+	err = send_message(channel, request, sizeof(*request), fds);
 	if (!err)
-		err = receive_message(channel, &answer, sizeof(answer), &made);
+		err = receive_message(channel, &answer, sizeof(answer), made);
 	if (err) {
 		varpd_log(VARPD_LOG_ERROR,
 			  "the helper process has gone: other network namespaces cannot be "
 			  "reached; restart varpd, which ends nothing that is forwarded");
 		return -EPIPE;
 	}
-	if (answer.result || !helper_makes_descriptor(&request))
+	if (answer.result || !helper_makes_descriptor(request))
 		return answer.result;
-	return made >= 0 ? made : -EPIPE;
+	return made[0] >= 0 ? made[0] : -EPIPE;
+}
+
+static int ask_by_path(enum helper_what what, const char *path)
+{
+	struct helper_request request = { .what = what };
+
+	if (strlen(path) >= sizeof(request.path))
+		return -ENAMETOOLONG;
+	strcpy(request.path, path);
+	return ask(&request, -1, -1);
 }
 
 int helper_open_netns(const char *path)
 {
-	return ask(HELPER_NETNS, 0, path, -1);
+	return ask_by_path(HELPER_NETNS, path);
 }
 
 int helper_open_socket(int netns_fd, enum helper_socket kind)
 {
-	return ask(HELPER_SOCKET, kind, "", netns_fd);
+	return ask(&(struct helper_request){ .what = HELPER_SOCKET, .arg = kind }, netns_fd, -1);
 }
 
 int helper_open_file(const char *path)
 {
-	return ask(HELPER_FILE, 0, path, -1);
+	return ask_by_path(HELPER_FILE, path);
 }
 
 FILE *helper_fopen(const char *path)
@@ -269,10 +289,27 @@ FILE *helper_fopen(const char *path)
 
 int helper_remove_run_dir(void)
 {
-	return ask(HELPER_REMOVE_RUN_DIR, 0, "", -1);
+	return ask_by_path(HELPER_REMOVE_RUN_DIR, "");
 }
 
 int helper_remove_pins(void)
 {
-	return ask(HELPER_REMOVE_PINS, 0, "", -1);
+	return ask_by_path(HELPER_REMOVE_PINS, "");
+}
+
+int helper_xdp_join(int netns_fd, int program_fd, uint32_t ifindex, bool generic)
+{
+	return ask(&(struct helper_request){ .what = HELPER_XDP_JOIN, .arg = ifindex,
+					     .generic = generic }, netns_fd, program_fd);
+}
+
+int helper_xdp_leave(int netns_fd, uint32_t ifindex)
+{
+	return ask(&(struct helper_request){ .what = HELPER_XDP_LEAVE, .arg = ifindex }, netns_fd,
+		   -1);
+}
+
+int helper_xdp_sweep(int netns_fd, int program_fd)
+{
+	return ask(&(struct helper_request){ .what = HELPER_XDP_SWEEP }, netns_fd, program_fd);
 }

@@ -9,6 +9,7 @@
 #define VARPD_HELPER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "error.h"
@@ -22,17 +23,21 @@ enum helper_socket {
 	HELPER_SOCKETS,
 };
 
+/* What the helper is told before it can be asked; requests cannot change it. */
+struct helper_setup {
+	const char *instance, *config_file, *credentials;
+	bool xdp;	/* it may load the program that answers */
+};
+
 /* Forks it. It ends when the caller ends. */
-int helper_start(const char *instance, const char *config_file, const char *credentials,
-		 struct varpd_error *error);
+int helper_start(const struct helper_setup *setup, struct varpd_error *error);
 void helper_stop(void);
 bool helper_runs(void);
 /*
  * The helper as a service of its own, for a varpd that is not started by root: systemd hands over
  * the socket, HELPER_SOCKET_DIR/INSTANCE.sock, where varpd finds it. Returns only on errors.
  */
-int helper_serve(const char *instance, const char *config_file, const char *credentials,
-		 struct varpd_error *error);
+int helper_serve(const struct helper_setup *setup, struct varpd_error *error);
 
 /* Each returns a descriptor, or -errno. */
 
@@ -47,5 +52,13 @@ FILE *helper_fopen(const char *path);
 /* What is empty of the instance below /run/varp; and its pins. 0 or -errno */
 int helper_remove_run_dir(void);
 int helper_remove_pins(void);
+
+/*
+ * The program that answers, among others' on an interface: see answer_shared.h, whose errors these
+ * return. -EPERM: the helper was told that there is none.
+ */
+int helper_xdp_join(int netns_fd, int program_fd, uint32_t ifindex, bool generic);
+int helper_xdp_leave(int netns_fd, uint32_t ifindex);
+int helper_xdp_sweep(int netns_fd, int program_fd);
 
 #endif

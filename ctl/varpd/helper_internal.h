@@ -11,6 +11,7 @@
 #include "helper.h"
 
 #define HELPER_PATH_LEN	512
+#define HELPER_GIVEN_MAX	2
 
 enum helper_what {
 	HELPER_NETNS,
@@ -18,12 +19,16 @@ enum helper_what {
 	HELPER_FILE,
 	HELPER_REMOVE_RUN_DIR,
 	HELPER_REMOVE_PINS,
+	HELPER_XDP_JOIN,
+	HELPER_XDP_LEAVE,
+	HELPER_XDP_SWEEP,
 	HELPER_WHATS,
 };
 
 struct helper_request {
 	uint32_t what;			/* enum helper_what */
-	uint32_t arg;			/* SOCKET: enum helper_socket */
+	uint32_t arg;			/* SOCKET: enum helper_socket; XDP_JOIN, _LEAVE: ifindex */
+	uint32_t generic;		/* XDP_JOIN: 0 in the driver, 1 generic XDP */
 	char path[HELPER_PATH_LEN];	/* NETNS, FILE */
 };
 
@@ -31,14 +36,9 @@ struct helper_answer {
 	int32_t result;			/* 0 or -errno */
 };
 
-/* What the helper was told before it could be asked; requests cannot change it. */
-struct helper_setup {
-	const char *instance, *config_file, *credentials;
-};
-
 bool helper_makes_descriptor(const struct helper_request *request);
-/* given: a descriptor that came with the request, or -1. A new descriptor, 0 or -errno. */
+/* given: descriptors that came with the request, or -1. A new descriptor, 0 or -errno. */
 int helper_carry_out(const struct helper_setup *setup, const struct helper_request *request,
-		     int given);
+		     const int given[HELPER_GIVEN_MAX]);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the helper process does for varpd. Whoever asks is not trusted: nothing is opened for
- * writing, nothing but a network namespace is entered, and only what carries this instance's name
- * is removed.
+ * writing, nothing but a network namespace is entered, only what carries this instance's name
+ * is removed, and no program is loaded but the one that answers, which is part of this one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +19,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "answer_shared.h"
 #include "datapath.h"
 #include "helper_internal.h"
 #include "instance.h"
@@ -61,7 +63,7 @@ static int open_checked(const char *path, bool (*right)(int fd))
 }
 
 static int open_netns(const struct helper_setup *setup, const struct helper_request *request,
-		      int given)
+		      const int given[HELPER_GIVEN_MAX])
 {
 	int fd = open_checked(request->path, is_nsfs);
 
@@ -74,8 +76,16 @@ static int open_netns(const struct helper_setup *setup, const struct helper_requ
 	return fd;
 }
 
+/* The next request enters its own namespace; there is nothing to come back to. */
+static int enter_netns(int fd)
+{
+	if (fd < 0 || !is_netns(fd))
+		return -EINVAL;
+	return setns(fd, CLONE_NEWNET) ? -errno : 0;
+}
+
 static int open_socket(const struct helper_setup *setup, const struct helper_request *request,
-		       int given)
+		       const int given[HELPER_GIVEN_MAX])
 {
 	static const struct {
 		int family, type, protocol;
@@ -83,14 +93,14 @@ static int open_socket(const struct helper_setup *setup, const struct helper_req
 		[HELPER_SOCKET_ROUTE]	= { AF_NETLINK, SOCK_RAW, NETLINK_ROUTE },
 		[HELPER_SOCKET_DEVICE]	= { AF_UNIX, SOCK_DGRAM, 0 },
 	};
-	int fd;
+	int fd, err;
 
 	(void)setup;
-	if (request->arg >= HELPER_SOCKETS || given < 0 || !is_netns(given))
+	if (request->arg >= HELPER_SOCKETS)
 		return -EINVAL;
-	/* The next request enters its own namespace; there is nothing to come back to. */
-	if (setns(given, CLONE_NEWNET))
-		return -errno;
+	err = enter_netns(given[0]);
+	if (err)
+		return err;
 	fd = socket(kinds[request->arg].family, kinds[request->arg].type | SOCK_CLOEXEC,
 		    kinds[request->arg].protocol);
 	return fd < 0 ? -errno : fd;
@@ -105,7 +115,7 @@ static bool is_below(const char *path, const char *dir)
 }
 
 static int open_file(const struct helper_setup *setup, const struct helper_request *request,
-		     int given)
+		     const int given[HELPER_GIVEN_MAX])
 {
 	(void)given;
 	if (strcmp(request->path, setup->config_file) &&
@@ -115,7 +125,7 @@ static int open_file(const struct helper_setup *setup, const struct helper_reque
 }
 
 static int remove_run_dir(const struct helper_setup *setup, const struct helper_request *request,
-			  int given)
+			  const int given[HELPER_GIVEN_MAX])
 {
 	(void)request;
 	(void)given;
@@ -124,7 +134,7 @@ static int remove_run_dir(const struct helper_setup *setup, const struct helper_
 }
 
 static int remove_pins(const struct helper_setup *setup, const struct helper_request *request,
-		       int given)
+		       const int given[HELPER_GIVEN_MAX])
 {
 	(void)request;
 	(void)given;
@@ -132,9 +142,48 @@ static int remove_pins(const struct helper_setup *setup, const struct helper_req
 	return 0;
 }
 
+static int xdp_join(const struct helper_setup *setup, const struct helper_request *request,
+		    const int given[HELPER_GIVEN_MAX])
+{
+	int err;
+
+	if (!setup->xdp)
+		return -EPERM;
+	if (!request->arg || request->arg > INT32_MAX || request->generic > 1 || given[1] < 0)
+		return -EINVAL;
+	err = enter_netns(given[0]);
+	return err ? err : answer_shared_join(setup->instance, given[1], request->arg,
+					      request->generic);
+}
+
+static int xdp_leave(const struct helper_setup *setup, const struct helper_request *request,
+		     const int given[HELPER_GIVEN_MAX])
+{
+	int err;
+
+	if (!setup->xdp)
+		return -EPERM;
+	if (!request->arg || request->arg > INT32_MAX)
+		return -EINVAL;
+	err = enter_netns(given[0]);
+	return err ? err : answer_shared_leave(setup->instance, request->arg);
+}
+
+static int xdp_sweep(const struct helper_setup *setup, const struct helper_request *request,
+		     const int given[HELPER_GIVEN_MAX])
+{
+	int err;
+
+	(void)request;
+	if (!setup->xdp)
+		return -EPERM;
+	err = enter_netns(given[0]);
+	return err ? err : answer_shared_sweep(setup->instance, given[1]);
+}
+
 static const struct {
 	int (*carry_out)(const struct helper_setup *setup, const struct helper_request *request,
-			 int given);
+			 const int given[HELPER_GIVEN_MAX]);
 	bool makes_descriptor;
 } rows[HELPER_WHATS] = {
 	[HELPER_NETNS]		= { open_netns, true },
@@ -142,6 +191,9 @@ static const struct {
 	[HELPER_FILE]		= { open_file, true },
 	[HELPER_REMOVE_RUN_DIR]	= { remove_run_dir, false },
 	[HELPER_REMOVE_PINS]	= { remove_pins, false },
+	[HELPER_XDP_JOIN]	= { xdp_join, false },
+	[HELPER_XDP_LEAVE]	= { xdp_leave, false },
+	[HELPER_XDP_SWEEP]	= { xdp_sweep, false },
 };
 
 bool helper_makes_descriptor(const struct helper_request *request)
@@ -150,7 +202,7 @@ bool helper_makes_descriptor(const struct helper_request *request)
 }
 
 int helper_carry_out(const struct helper_setup *setup, const struct helper_request *request,
-		     int given)
+		     const int given[HELPER_GIVEN_MAX])
 {
 	if (request->what >= HELPER_WHATS)
 		return -EINVAL;

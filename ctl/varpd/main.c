@@ -169,6 +169,7 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
 /* As which this process does not become the daemon. Returns the exit status. */
 static int run_otherwise(const struct arguments *arguments, const struct varpd_config *config)
 {
+	const struct helper_setup helper = varpd_helper_setup(config);
 	struct varpd_error error;
 
 	if (arguments->check) {
@@ -179,7 +180,7 @@ static int run_otherwise(const struct arguments *arguments, const struct varpd_c
 	}
 	if (arguments->prepare)
 		return varpd_prepare(config) ? EXIT_START : 0;
-	if (helper_serve(config->instance, config->file, config->credentials, &error))
+	if (helper_serve(&helper, &error))
 		varpd_log(VARPD_LOG_ERROR, "%s", error.text);
 	return EXIT_START;
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "answer_shared.h"
 #include "log.h"
 #include "varpd.h"
 
@@ -28,6 +29,9 @@ static int prepare(const struct varpd_config *config, struct varpd_error *error)
 	err = datapath_prepare(config->instance, privileges.uid, privileges.gid, error);
 	if (!err && !stat(config->state_dir, &st))
 		err = privileges_give(&privileges, config->state_dir, error);
+	/* With answers by varpd alone nobody can do that later. */
+	if (!err && config->answers == CONFIG_ANSWERS_USERSPACE)
+		answer_shared_sweep(config->instance, -1);
 	if (!err)
 		privileges_share(&privileges, config->credentials);
 	return err;

@@ -185,9 +185,9 @@ int privileges_drop(const struct privileges *privileges, struct varpd_error *err
 	return limit(privileges, DAEMON_CAPS, SECCOMP_DAEMON, error);
 }
 
-int privileges_limit_helper(struct varpd_error *error)
+int privileges_limit_helper(bool xdp, struct varpd_error *error)
 {
-	return limit(NULL, HELPER_CAPS, SECCOMP_HELPER, error);
+	return limit(NULL, HELPER_CAPS, xdp ? SECCOMP_HELPER_XDP : SECCOMP_HELPER, error);
 }
 
 /* --- Files --- */

@@ -27,8 +27,8 @@ void privileges_find(const char *user, struct privileges *out);
  * was found not to be so in the end is an error: varpd must not run then.
  */
 int privileges_drop(const struct privileges *privileges, struct varpd_error *error);
-/* The helper stays who it is, and keeps what its requests need. */
-int privileges_limit_helper(struct varpd_error *error);
+/* The helper stays who it is, and keeps what its requests need; xdp: those of answer_shared.h too. */
+int privileges_limit_helper(bool xdp, struct varpd_error *error);
 
 /* Lets the user read, and nobody else, what root has in a directory and those below it. */
 void privileges_share(const struct privileges *privileges, const char *dir);

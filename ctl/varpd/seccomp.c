@@ -52,6 +52,13 @@ static const char *const helper_calls[] = {
 	"setns", "ioctl", "accept4",
 };
 
+/* What libxdp and libbpf do to put a program beside others: files, and a netlink socket. */
+static const char *const helper_xdp_calls[] = {
+	"bind", "getsockname", "getsockopt", "setsockopt", "sendto", "recvfrom", "poll", "stat",
+	"stat64", "lstat", "lstat64", "access", "faccessat", "faccessat2", "statfs", "statfs64",
+	"mkdir", "mkdirat", "pread64", "uname", "sched_getaffinity",
+};
+
 /* Of bpf(2): descriptors that are there, and links to programs that are loaded. */
 static const int bpf_commands[] = {
 	BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM,
@@ -59,6 +66,13 @@ static const int bpf_commands[] = {
 	BPF_MAP_LOOKUP_AND_DELETE_BATCH, BPF_MAP_UPDATE_BATCH, BPF_MAP_DELETE_BATCH, BPF_OBJ_PIN,
 	BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_QUERY, BPF_LINK_CREATE, BPF_LINK_UPDATE,
 	BPF_LINK_DETACH,
+};
+
+static const int helper_bpf_commands[] = {
+	BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_FREEZE, BPF_PROG_LOAD,
+	BPF_PROG_BIND_MAP, BPF_BTF_LOAD, BPF_OBJ_PIN, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD,
+	BPF_PROG_GET_FD_BY_ID, BPF_MAP_GET_FD_BY_ID, BPF_BTF_GET_FD_BY_ID, BPF_LINK_CREATE,
+	BPF_RAW_TRACEPOINT_OPEN,
 };
 
 static const int daemon_families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
@@ -136,8 +150,26 @@ static int fill_helper(scmp_filter_ctx filter)
 	return err ? err : add_values(filter, "socket", LIST(helper_families));
 }
 
+static int fill_helper_xdp(scmp_filter_ctx filter)
+{
+	int err = fill_helper(filter);
+
+	if (!err)
+		err = add(filter, SCMP_ACT_ALLOW, LIST(helper_xdp_calls));
+	if (!err)
+		err = add_values(filter, "bpf", LIST(helper_bpf_commands));
+	if (!err)
+		err = add_own_limits(filter);
+	return err;
+}
+
 int seccomp_install(enum seccomp_filter which)
 {
+	static int (*const fill[])(scmp_filter_ctx filter) = {
+		[SECCOMP_DAEMON]	= fill_daemon,
+		[SECCOMP_HELPER]	= fill_helper,
+		[SECCOMP_HELPER_XDP]	= fill_helper_xdp,
+	};
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int err;
 
@@ -145,7 +177,7 @@ int seccomp_install(enum seccomp_filter which)
 		return -ENOMEM;
 	err = add(filter, SCMP_ACT_ALLOW, LIST(basic));
 	if (!err)
-		err = which == SECCOMP_DAEMON ? fill_daemon(filter) : fill_helper(filter);
+		err = fill[which](filter);
 	if (!err)
 		err = add(filter, SCMP_ACT_KILL_PROCESS, LIST(hostile));
 	if (!err && which == SECCOMP_DAEMON) {

@@ -9,6 +9,7 @@
 enum seccomp_filter {
 	SECCOMP_DAEMON,
 	SECCOMP_HELPER,
+	SECCOMP_HELPER_XDP,	/* it loads the program that answers, too */
 };
 
 /* For this process, for ever. 0 or -errno */

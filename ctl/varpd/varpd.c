@@ -111,11 +111,22 @@ static int catch_signals(struct varpd *varpd, struct varpd_error *error)
 
 /* --- Starting: each step is 0 or -errno with the reason --- */
 
+struct helper_setup varpd_helper_setup(const struct varpd_config *config)
+{
+	return (struct helper_setup){
+		.instance = config->instance,
+		.config_file = config->file,
+		.credentials = config->credentials,
+		.xdp = config->answers != CONFIG_ANSWERS_USERSPACE,
+	};
+}
+
 static int start_instance(struct varpd *varpd, struct varpd_error *error)
 {
 	const struct varpd_config *config = &varpd->config;
 	/* First, so that the helper has nothing of what is opened from here on. */
-	int err = helper_start(config->instance, config->file, config->credentials, error);
+	const struct helper_setup setup = varpd_helper_setup(config);
+	int err = helper_start(&setup, error);
 
 	if (err)
 		return err;

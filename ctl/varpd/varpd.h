@@ -15,6 +15,7 @@
 #include "config.h"
 #include "datapath.h"
 #include "engine.h"
+#include "helper.h"
 #include "privileges.h"
 #include "store.h"
 
@@ -75,6 +76,7 @@ struct varpd {
 int varpd_start(struct varpd *varpd);
 /* As root, for a varpd that is started as another user: makes his what he needs. 0 or -errno. */
 int varpd_prepare(const struct varpd_config *config);
+struct helper_setup varpd_helper_setup(const struct varpd_config *config);
 void varpd_stop(struct varpd *varpd);	/* what is pinned goes on forwarding */
 /* Reads the configuration again; a bad one changes nothing. */
 void varpd_reload(struct varpd *varpd);

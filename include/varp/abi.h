@@ -426,6 +426,13 @@ struct varp_served {
 };
 _Static_assert(sizeof(struct varp_served) == 8, "no holes");
 
+/*
+ * Name and value's size of the read-only map that tells whose a program that answers is: the
+ * instance's name, zeros behind it. The same in every version, so that each finds the others'.
+ */
+#define VARP_ANSWER_ID_MAP	".rodata.varp_id"
+#define VARP_ANSWER_ID_LEN	64
+
 /* Room of varp_sessions; requests in sessions beyond it are answered by varpd. */
 #define VARP_ANSWER_SESSIONS	65536
 

@@ -17,6 +17,7 @@
 #include <varp/siphash.h>
 #include "addr.h"
 #include "answer.skel.h"
+#include "ctl/varpd/answer_shared.h"
 #include "engine.h"
 #include "harness.h"
 
@@ -858,6 +859,48 @@ static void test_answer_secure_without_session_is_passed(void **state)
 	assert_verdict("no session, insecure", run(&in, &out), XDP_TX);
 }
 
+/* With a map of another shape than the program that would be put on an interface has. */
+static struct answer_bpf *load_named(const char *instance)
+{
+	struct answer_bpf *skel = answer_bpf__open();
+
+	assert_non_null(skel);
+	strcpy((char *)skel->rodata_varp_id->varp_id, instance);
+	assert_int_equal(bpf_map__set_value_size(skel->maps.varp_stats, 4096), 0);
+	assert_int_equal(answer_bpf__load(skel), 0);
+	return skel;
+}
+
+/* Who asks may be a varpd that was taken over: nothing is put on an interface but this instance's own. */
+static void test_answer_shared_takes_only_its_instances_program(void **state)
+{
+	struct answer_bpf *ours = load_named("tested"), *longer = load_named("tested-too");
+	const struct {
+		const char *name;
+		int fd, err;
+	} rows[] = {
+		{ "no descriptor", -1, -EPERM },
+		{ "no program", bpf_map__fd(ours->maps.varp_stats), -EPERM },
+		{ "no name", bpf_program__fd(insecure_obj->progs.varp_answer), -EPERM },
+		{ "another's name", bpf_program__fd(longer->progs.varp_answer), -EPERM },
+		{ "maps of another shape", bpf_program__fd(ours->progs.varp_answer), -EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int err = answer_shared_join("tested", rows[i].fd, 1, true);
+
+		/* Kernels that cannot share come no further. */
+		if (err != rows[i].err && !(rows[i].err == -EINVAL && err == -EOPNOTSUPP))
+			fail_msg("%s: %d", rows[i].name, err);
+		if (rows[i].fd >= 0 && rows[i].err == -EPERM)
+			assert_int_equal(answer_shared_sweep("tested", rows[i].fd), -EPERM);
+	}
+	assert_int_equal(answer_shared_leave("tested", 1), 0);
+	answer_bpf__destroy(ours);
+	answer_bpf__destroy(longer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -869,6 +912,7 @@ int main(void)
 		cmocka_unit_test(test_answer_interface_not_told_of_is_passed),
 		cmocka_unit_test(test_answer_sessions_are_judged),
 		cmocka_unit_test(test_answer_secure_without_session_is_passed),
+		cmocka_unit_test(test_answer_shared_takes_only_its_instances_program),
 	};
 
 	if (geteuid()) {

@@ -49,7 +49,18 @@ static int set_up(void **state)
 	make(key, "pki/host.key", 0600);
 	snprintf(fifo, sizeof(fifo), "%s/pki/fifo", dir);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
-	return helper_start("none-of-this-name", config, credentials, &error);
+	return helper_start(&(struct helper_setup){ "none-of-this-name", config, credentials, false },
+			    &error);
+}
+
+/* Another helper, which was told that there is a program that answers. */
+static void restart_with_xdp(void)
+{
+	struct varpd_error error;
+
+	helper_stop();
+	assert_int_equal(helper_start(&(struct helper_setup){ "none-of-this-name", config, dir, true },
+				      &error), 0);
 }
 
 static int tear_down(void **state)
@@ -153,14 +164,62 @@ static void test_socket_is_of_the_kind_asked_for(void **state)
 
 static void test_unknown_request_is_refused(void **state)
 {
-	const struct helper_setup setup = { "none", config, dir };
+	const struct helper_setup setup = { "none", config, dir, true };
 	struct helper_request request = { .what = HELPER_WHATS };
+	const int none[HELPER_GIVEN_MAX] = { -1, -1 };
 
 	(void)state;
 	assert_false(helper_makes_descriptor(&request));
-	assert_int_equal(helper_carry_out(&setup, &request, -1), -EINVAL);
+	assert_int_equal(helper_carry_out(&setup, &request, none), -EINVAL);
 	request.what = ~0u;
-	assert_int_equal(helper_carry_out(&setup, &request, -1), -EINVAL);
+	assert_int_equal(helper_carry_out(&setup, &request, none), -EINVAL);
+}
+
+static void test_xdp_is_for_a_helper_that_was_told(void **state)
+{
+	int netns = helper_open_netns("/proc/self/ns/net");
+
+	(void)state;
+	assert_true(netns >= 0);
+	assert_int_equal(helper_xdp_join(netns, netns, 1, false), -EPERM);
+	assert_int_equal(helper_xdp_leave(netns, 1), -EPERM);
+	assert_int_equal(helper_xdp_sweep(netns, -1), -EPERM);
+	close(netns);
+}
+
+static void test_xdp_rows(void **state)
+{
+	int netns, other = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	const struct helper_setup setup = { "none", config, dir, true };
+	struct helper_request request = { .what = HELPER_XDP_JOIN, .arg = 1, .generic = 2 };
+
+	(void)state;
+	restart_with_xdp();
+	netns = helper_open_netns("/proc/self/ns/net");
+	assert_true(netns >= 0 && other >= 0);
+	const struct {
+		const char *name;
+		int got, wanted;
+	} rows[] = {
+		{ "no interface", helper_xdp_join(netns, netns, 0, false), -EINVAL },
+		{ "negative interface", helper_xdp_join(netns, netns, ~0u, false), -EINVAL },
+		{ "no program", helper_xdp_join(netns, -1, 1, false), -EINVAL },
+		{ "no namespace", helper_xdp_join(-1, netns, 1, false), -EINVAL },
+		{ "another namespace", helper_xdp_join(other, netns, 1, false), -EINVAL },
+		{ "what is no program", helper_xdp_join(netns, netns, 1, false), -EPERM },
+		{ "leave no interface", helper_xdp_leave(netns, 0), -EINVAL },
+		{ "leave in no namespace", helper_xdp_leave(-1, 1), -EINVAL },
+		{ "sweep in no namespace", helper_xdp_sweep(other, -1), -EINVAL },
+		{ "sweep for no program", helper_xdp_sweep(netns, netns), -EPERM },
+		{ "no such mode", helper_carry_out(&setup, &request, (const int[]){ netns, netns }),
+		  -EINVAL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].got != rows[i].wanted)
+			fail_msg("%s: %d", rows[i].name, rows[i].got);
+	close(netns);
+	close(other);
 }
 
 static void test_too_long_path_is_refused(void **state)
@@ -181,6 +240,8 @@ int main(void)
 		cmocka_unit_test(test_socket_is_of_the_kind_asked_for),
 		cmocka_unit_test(test_unknown_request_is_refused),
 		cmocka_unit_test(test_too_long_path_is_refused),
+		cmocka_unit_test(test_xdp_is_for_a_helper_that_was_told),
+		cmocka_unit_test(test_xdp_rows),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

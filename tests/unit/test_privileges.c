@@ -192,6 +192,34 @@ static void test_drop_then_attempt_fails(void **state)
 	}
 }
 
+static int load_program(void)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	return syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)) < 0 ? errno : 99;
+}
+
+/* Only a helper that was told of a program that answers comes as far as the kernel's own checks. */
+static void test_helper_loads_programs_if_told(void **state)
+{
+	struct varpd_error error;
+	int status;
+
+	(void)state;
+	if (!can_drop())
+		skip();
+	for (int xdp = 0; xdp < 2; xdp++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(privileges_limit_helper(xdp, &error) ? UNLIKE : load_program());
+		waitpid(pid, &status, 0);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), xdp ? EINVAL : EPERM);
+	}
+}
+
 /* One line of /proc/self/status, its value as hexadecimal or decimal. */
 static unsigned long long line_of_status(const char *name, int base)
 {
@@ -388,11 +416,13 @@ int main(void)
 	};
 	(void)test_drop_then_attempt_fails;
 	(void)test_drop_then_status_shows_it;
+	(void)test_helper_loads_programs_if_told;
 #else
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_drop_then_attempt_fails),
 		cmocka_unit_test(test_drop_then_status_shows_it),
 		cmocka_unit_test(test_drop_then_daily_work_goes_on),
+		cmocka_unit_test(test_helper_loads_programs_if_told),
 		cmocka_unit_test(test_find_unknown_user_stays),
 		cmocka_unit_test(test_give_takes_no_links),
 		cmocka_unit_test(test_share_only_what_is_read),
