@@ -137,6 +137,7 @@ const struct ctl_command ctl_commands[] = {
 			"differ by that long.\n"
 			"Nodes of the channel that are here change at once; packets of members that have "
 			"not changed yet are dropped.\n"
+			"What was set is kept in varpd's database and holds after a reboot as well.\n"
 			"Where the group manager has set the channel's mode at the server, keys come from "
 			"there and nothing is set here; a FILE given here prevails until it is taken back "
 			"with plain.\n",
