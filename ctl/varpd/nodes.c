@@ -7,6 +7,7 @@
 
 #include "addr.h"
 #include "clients.h"
+#include "credentials.h"
 #include "nodes.h"
 
 static void warn_of_no_server(struct varpd *varpd, const struct varp_snid *snid,
@@ -42,6 +43,11 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	if (server && !varpd_may_speak(varpd, &join->snid))
 		return varpd_fail(error, -EACCES, "no credentials for supernet %s: "
 				  VARPD_HOW_CREDENTIALS, snid);
+	if (!varpd->config.insecure &&
+	    credentials_exclude(varpd->credentials, &join->snid, &join->vaddr))
+		return varpd_fail(error, -EACCES, VARPD_OTHER_NODE,
+				  varpd->config.credentials, snid,
+				  varp_addr_format(&join->vaddr, from), snid, from);
 	err = datapath_join(varpd->datapath, join, node, error);
 	if (err)
 		return err;
