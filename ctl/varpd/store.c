@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,20 +36,44 @@ int store_failed(struct store *store, struct varpd_error *error, const char *doi
 	return varpd_fail(error, err, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
 }
 
+/*
+ * The directory is its user's, and root may be who starts varpd: a link in it would have root read,
+ * write or change the mode of whatever it names. SQLite is told the same (NOFOLLOW).
+ */
+static int refuse_links(const struct store *store, struct varpd_error *error)
+{
+	static const char *const names[] = { "", "-wal", "-shm", "-journal" };
+	char path[sizeof(store->path) + 16];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", store->path, names[i]);
+		if (!lstat(path, &st) && S_ISLNK(st.st_mode))
+			return varpd_fail(error, -ELOOP,
+					  "%s is a symbolic link, which is not followed: put the file "
+					  "itself there, or set `state-dir` to where it is",
+					  path);
+	}
+	return 0;
+}
+
 /* SQLite throws away a log that stands beside an empty file; one alone is what a crash at the first
  * start leaves. */
 static int look_at_file(struct store *store, bool *exists, struct varpd_error *error)
 {
 	char log[sizeof(store->path) + 8];
 	struct stat st;
+	int err = refuse_links(store, error);
 
-	*exists = !stat(store->path, &st);
+	if (err)
+		return err;
+	*exists = !lstat(store->path, &st);
 	if (!*exists)
 		return errno == ENOENT
 			       ? 0
 			       : varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
 	snprintf(log, sizeof(log), "%s-wal", store->path);
-	if (!st.st_size && !stat(log, &st) && st.st_size)
+	if (!st.st_size && !lstat(log, &st) && st.st_size)
 		return varpd_fail(
 			error, -EUCLEAN,
 			"%s is damaged (empty, with a log beside it); restore it from a backup or "
@@ -62,13 +87,22 @@ static int look_at_file(struct store *store, bool *exists, struct varpd_error *e
  * nor by merging the log on closing. EXCLUSIVE: no index of the log is kept in a file, which a full
  * disk would have no room for.
  */
-static int open_for_reading(struct store *store, int flags, struct varpd_error *error)
+static int open_for_reading(struct store *store, const char *dir, int flags,
+			    struct varpd_error *error)
 {
-	mode_t mask = umask(0077);	/* who talks to whom is nobody else's business */
-	/* NOMUTEX: varpd has one thread. */
-	int rc = sqlite3_open_v2(store->path, &store->db,
-				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | flags, NULL);
+	char path[PATH_MAX + sizeof(DB_NAME)];
+	mode_t mask;
+	int rc;
 
+	/* The way to the directory may have links in it: that is root's. */
+	if (!realpath(dir, path))
+		return varpd_fail(error, -errno, "cannot find the state directory %s: %s", dir,
+				  strerror(errno));
+	strcat(path, "/" DB_NAME);
+	mask = umask(0077);	/* who talks to whom is nobody else's business */
+	/* NOMUTEX: varpd has one thread. */
+	rc = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+			     SQLITE_OPEN_NOFOLLOW | flags, NULL);
 	umask(mask);
 	if (rc != SQLITE_OK)
 		return store_failed(store, error, "cannot be opened");
@@ -93,7 +127,7 @@ static int make_writable(struct store *store, int version, struct varpd_error *e
 	return store_schema_complete(store, version, error);
 }
 
-static int open_db(struct store *store, struct varpd_error *error)
+static int open_db(struct store *store, const char *dir, struct varpd_error *error)
 {
 	struct stat st;
 	int version = 0;
@@ -101,7 +135,7 @@ static int open_db(struct store *store, struct varpd_error *error)
 	int err = look_at_file(store, &exists, error);
 
 	if (!err)
-		err = open_for_reading(store, exists ? 0 : SQLITE_OPEN_CREATE, error);
+		err = open_for_reading(store, dir, exists ? 0 : SQLITE_OPEN_CREATE, error);
 	if (!err)
 		err = store_schema_judge(store, &version, error);
 	if (!err)
@@ -110,10 +144,10 @@ static int open_db(struct store *store, struct varpd_error *error)
 		return err;
 	if (!version && exists)
 		varpd_log(VARPD_LOG_WARNING, "%s was empty: a new database is begun", store->path);
-	if (stat(store->path, &st))
+	if (lstat(store->path, &st))
 		return varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
 	/* Keys of channels are in it. One that was restored from a backup may be open to others. */
-	if ((st.st_mode & 077) && chmod(store->path, 0600))
+	if ((st.st_mode & 077) && fchmodat(AT_FDCWD, store->path, 0600, AT_SYMLINK_NOFOLLOW))
 		return varpd_fail(error, -errno, "%s can be read by others, and that cannot be changed: %s",
 				  store->path, strerror(errno));
 	store->dev = st.st_dev;
@@ -126,7 +160,7 @@ static int check_place(const struct store *store, struct varpd_error *error)
 {
 	struct stat st;
 
-	if (!stat(store->path, &st) && st.st_dev == store->dev && st.st_ino == store->ino)
+	if (!lstat(store->path, &st) && st.st_dev == store->dev && st.st_ino == store->ino)
 		return 0;
 	return varpd_fail(error, -EIO,
 			  "%s has been removed or replaced while varpd runs: restart varpd, and have "
@@ -159,7 +193,10 @@ static int lock_dir(struct store *store, const char *dir, struct varpd_error *er
 	int err;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, LOCK_NAME);
-	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (store->lock < 0 && errno == ELOOP)
+		return varpd_fail(error, -ELOOP, "%s is a symbolic link, which is not followed: "
+				  "remove it", path);
 	if (store->lock < 0)
 		return varpd_fail(error, -errno, "cannot write in the state directory %s: %s", dir,
 				  strerror(errno));
@@ -186,7 +223,7 @@ int store_open(struct store **out, const char *dir, struct varpd_error *error)
 	if (!err)
 		err = lock_dir(store, dir, error);
 	if (!err)
-		err = open_db(store, error);
+		err = open_db(store, dir, error);
 	if (err) {
 		store_close(store);
 		return err;

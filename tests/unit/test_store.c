@@ -399,6 +399,58 @@ static void test_store_directory_that_is_a_file_is_refused(void **state)
 	assert_non_null(strstr(error.text, db));
 }
 
+/* What a link names must be neither read nor written, nor have its mode changed. */
+static void test_store_symbolic_links_are_not_followed(void **state)
+{
+	static const char *const names[] = {
+		"varp.db", "varp.db-wal", "varp.db-shm", "varp.db-journal", "varp.lock",
+	};
+	char target[] = "/tmp/varp-test-target-XXXXXX", path[128];
+	int fd = mkstemp(target);
+	struct stat st;
+
+	(void)state;
+	assert_true(fd >= 0 && !fchmod(fd, 0644));
+	for (size_t i = 0; i < 2 * sizeof(names) / sizeof(names[0]); i++) {
+		struct varpd_error error = { "" };
+		struct store *store = NULL;
+
+		/* To a file, and to one that would be made. */
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i / 2]);
+		unlink(path);	/* a lock of one of the others */
+		if (i % 2)
+			assert_int_equal(symlink(target, path), 0);
+		else
+			assert_int_equal(symlink("/tmp/varp-test-target-none", path), 0);
+		if (store_open(&store, dir, &error) != -ELOOP)
+			fail_msg("%s: %s", names[i / 2], error.text);
+		assert_non_null(strstr(error.text, path));
+		assert_non_null(strstr(error.text, "symbolic link"));
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(access("/tmp/varp-test-target-none", F_OK), -1);
+	}
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	assert_int_equal(st.st_mode & 0777, 0644);
+	close(fd);
+	unlink(target);
+}
+
+/* The way to the directory is its administrator's. */
+static void test_store_directory_may_be_a_symbolic_link(void **state)
+{
+	char link[128];
+	struct store *store;
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s-link", dir);
+	assert_int_equal(symlink(dir, link), 0);
+	assert_int_equal(store_open(&store, link, NULL), 0);
+	store_close(store);
+	assert_int_equal(access(db, F_OK), 0);
+	assert_int_equal(unlink(link), 0);
+}
+
 /* --- Damage. Each row spoils a good database; the file must be refused and stay as it is --- */
 
 static void run_sql(const char *sql)
@@ -885,6 +937,8 @@ int main(void)
 		TEST(test_store_directory_in_use_is_refused),
 		TEST(test_store_directory_is_made_with_its_parents),
 		TEST(test_store_directory_that_is_a_file_is_refused),
+		TEST(test_store_symbolic_links_are_not_followed),
+		TEST(test_store_directory_may_be_a_symbolic_link),
 		TEST(test_store_damaged_file_is_refused_and_left_alone),
 	};
 
