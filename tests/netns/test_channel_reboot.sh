@@ -52,6 +52,7 @@ db=$state/varp.db
 umask 077
 for key in key second third; do openssl rand -hex 32 >"$TMP/$key"; done
 umask 022
+# shellcheck disable=SC2154 # rc is assigned in it
 trap 'rc=$?; umount -q "$state"; (exit "$rc"); clean_up' EXIT
 
 must b channel set 0x10 0x0 aead key "$TMP/key"
