@@ -246,3 +246,15 @@ void varp_table_each_server(const struct varp_table *table,
 		    !visit(&supernet->snid, supernet->ttl_s, supernet->rows.count, ctx))
 			return;
 }
+
+void varp_table_each_unserved(const struct varp_table *table,
+			      bool (*visit)(const struct varp_snid *snid, size_t mappings, void *ctx),
+			      void *ctx)
+{
+	const struct supernet *supernet;
+
+	for (supernet = table->supernets; supernet; supernet = supernet->hh.next)
+		if (!supernet->served && supernet->rows.count &&
+		    !visit(&supernet->snid, supernet->rows.count, ctx))
+			return;
+}

@@ -68,5 +68,9 @@ void varp_table_each(const struct varp_table *table, const struct varp_snid *sni
 void varp_table_each_server(const struct varp_table *table,
 			    bool (*visit)(const struct varp_snid *snid, int32_t ttl_s,
 					  size_t mappings, void *ctx), void *ctx);
+/* Those that have mappings and are not served: their clients are told so. */
+void varp_table_each_unserved(const struct varp_table *table,
+			      bool (*visit)(const struct varp_snid *snid, size_t mappings, void *ctx),
+			      void *ctx);
 
 #endif

@@ -131,6 +131,21 @@ bool grants_permit(X509 *cert, enum grant_role role, const struct varp_snid *sni
 	return false;
 }
 
+bool grants_exclude(X509 *cert, const struct varp_snid *snid, const struct varp_addr *vaddr)
+{
+	struct grant grants[GRANTS_MAX];
+	size_t count = grants_of(cert, grants, GRANTS_MAX, NULL);
+	bool member = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (permits(&grants[i], GRANT_MEMBER, snid, vaddr))
+			return false;
+		member |= grants[i].role == GRANT_MEMBER &&
+			  (grants[i].every || varp_snid_equal(&grants[i].snid, snid));
+	}
+	return member;
+}
+
 bool grants_concern(X509 *cert, const struct varp_snid *snid)
 {
 	struct grant grants[GRANTS_MAX];

@@ -54,6 +54,8 @@ size_t grants_of(X509 *cert, struct grant *grants, size_t max, size_t *malformed
  */
 bool grants_permit(X509 *cert, enum grant_role role, const struct varp_snid *snid,
 		   const struct varp_addr *vaddr);
+/* Does it make its holder a member of the supernet as certain nodes only, of which vaddr is none? */
+bool grants_exclude(X509 *cert, const struct varp_snid *snid, const struct varp_addr *vaddr);
 /* Does it make its holder a member or server of the supernet, as whichever node? */
 bool grants_concern(X509 *cert, const struct varp_snid *snid);
 

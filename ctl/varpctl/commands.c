@@ -47,7 +47,8 @@ const struct ctl_command ctl_commands[] = {
 			"\n"
 			"server is the address of the host whose varpd serves the supernet; it "
 			"may be left out where it is known already, or where this varpd serves "
-			"the supernet itself.\n"
+			"the supernet itself. All nodes of a supernet ask the same one: to change it, "
+			"say varpd_client_set on the group client's socket.\n"
 			"channel is the group's channel, 0x0 unless given.\n"
 			"dev names the device, else it is the first free one of sn0, sn1 and so "
 			"on.\n"
@@ -137,6 +138,7 @@ const struct ctl_command ctl_commands[] = {
 			"differ by that long.\n"
 			"Nodes of the channel that are here change at once; packets of members that have "
 			"not changed yet are dropped.\n"
+			"What was set is kept in varpd's database and holds after a reboot as well.\n"
 			"Where the group manager has set the channel's mode at the server, keys come from "
 			"there and nothing is set here; a FILE given here prevails until it is taken back "
 			"with plain.\n",
@@ -166,7 +168,8 @@ const struct ctl_command ctl_commands[] = {
 			"Waits for the answer for S seconds, 5 unless given, and asks again "
 			"meanwhile.\n"
 			"The exit status is 3 when the vaddr is not known, and 4 when nobody "
-			"answered.\n",
+			"answered; the error says why, as far as varpd knows: no session, no server, "
+			"a silent one.\n",
 	},
 	{
 		.name = "stats",

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "option.h"
 #include "print.h"
 
 #define TIMEOUT_DEFAULT_MS	5000
@@ -111,11 +112,13 @@ static bool parse_timeout(const char *text, int *timeout_ms)
 static enum control_status parse_options(struct ctl *ctl, int argc, char **argv, bool *timed,
 					 const char **instead)
 {
-	const char *when = "auto";
-	int opt;
+	const char *when = "auto", *text;
+	int opt, index;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":i:jphV", options, NULL)) != -1) {
+	while (index = -1, (opt = getopt_long(argc, argv, ":i:jphV", options, &index)) != -1) {
+		if (opt != ':' && opt != '?' && !option_is_whole(argv, options, index, &text))
+			return ctl_usage(ctl, "unknown option %s", text);
 		switch (opt) {
 		case 'i':
 			ctl->instance = optarg;

@@ -138,19 +138,6 @@ void channel_keys_changed(struct varpd *varpd, const struct varp_combo *combo)
 	explicit_bzero(&channel, sizeof(channel));
 }
 
-/* --- Walking through them --- */
-
-/* The next possible key; false: there is none. */
-static bool advance(struct varp_combo *combo)
-{
-	uint8_t *octets = (uint8_t *)combo;
-
-	for (size_t i = sizeof(*combo); i--;)
-		if (++octets[i])
-			return true;
-	return false;
-}
-
 /* --- The clock --- */
 
 /* Makes a channel's next key if it is time. A key that is not on the disk is not handed out. */
@@ -193,7 +180,7 @@ static void renew_all(struct varpd *varpd, bool all)
 			use_here(varpd, &channel);
 		err = renew(varpd, &channel, &error);
 		at = channel.combo;
-	} while (!err && advance(&at));
+	} while (!err && store_combo_advance(&at));
 	if (err && err != -ENOENT && varpd_log_allowed(&limit, LOG_MS, &suppressed))
 		varpd_log(VARPD_LOG_ERROR, "keys of channels are not renewed: %s", error.text);
 	explicit_bzero(&channel, sizeof(channel));
@@ -288,7 +275,7 @@ size_t channel_keys_records(struct varpd *varpd, const struct varp_snid *snid, u
 			break;
 		len += put_records(varpd, &channel, out + len, room - len);
 		at = channel.combo;
-	} while (advance(&at));
+	} while (store_combo_advance(&at));
 	if (err && err != -ENOENT)
 		varpd_log(VARPD_LOG_ERROR, "a member gets no keys: %s", error.text);
 	explicit_bzero(&channel, sizeof(channel));

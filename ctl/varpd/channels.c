@@ -19,6 +19,7 @@
 
 #define LABEL		"VARP channel v1"
 #define CHECK_MAX_S	15	/* a clock that was set is noticed after so long */
+#define LOG_MS		60000	/* between lines of one kind */
 
 struct channels {
 	struct varpd *varpd;
@@ -130,6 +131,102 @@ static bool same_epochs(const struct varp_channel *a, const struct varp_channel 
 	return true;
 }
 
+/* --- On the disk --- */
+
+static int write_secret(struct store *store, const struct store_secret *secret,
+			struct varpd_error *error)
+{
+	int err = store_begin(store, error);
+
+	if (err)
+		return err;
+	if (secret->mode == VARP_CHANNEL_PLAIN)
+		err = store_secret_remove(store, &secret->combo, error);
+	else
+		err = store_secret_put(store, secret, error);
+	if (!err)
+		err = store_commit(store, error);
+	else
+		store_rollback(store);
+	if (!err)
+		store_secrets_forget(store);
+	return err == -ENOENT ? 0 : err;
+}
+
+static struct store_secret secret_of(const struct varp_combo *combo,
+				     const struct varp_channel *channel)
+{
+	struct store_secret secret = {
+		.combo = *combo, .mode = channel->mode, .rotate_s = channel->rotate_s,
+	};
+
+	memcpy(secret.secret, channel->secret, sizeof(secret.secret));
+	return secret;
+}
+
+/* One that is in the map alone comes from a varpd that wrote none, or whose file was lost. */
+static void keep_secret(struct varpd *varpd, const struct varp_combo *combo,
+			const struct varp_channel *channel)
+{
+	static struct varpd_log_limit limit;
+	struct varpd_error error = { "" };
+	struct store_secret secret;
+	uint64_t suppressed;
+	int err = store_secret_get(varpd->store, combo, &secret, &error);
+
+	if (err == -ENOENT) {
+		secret = secret_of(combo, channel);
+		err = write_secret(varpd->store, &secret, &error);
+	}
+	explicit_bzero(&secret, sizeof(secret));
+	if (err && varpd_log_allowed(&limit, LOG_MS, &suppressed))
+		varpd_log(VARPD_LOG_ERROR,
+			  "a channel's secret is not on the disk, and will be gone after a reboot: %s",
+			  error.text);
+}
+
+/*
+ * A channel that is on the disk, but not in the map as it should be, after a reboot or a detach that
+ * took the maps away. Without keys its packets are dropped, and it is tried again; it is never plain.
+ */
+static int restore(struct varpd *varpd, const struct store_secret *secret, struct varpd_error *error)
+{
+	struct varp_channel channel = { .mode = secret->mode, .rotate_s = secret->rotate_s }, old;
+	bool same;
+	int err = 0;
+
+	memcpy(channel.secret, secret->secret, sizeof(channel.secret));
+	same = datapath_channel_get(varpd->datapath, &secret->combo, &old) &&
+	       old.mode == channel.mode && old.rotate_s == channel.rotate_s &&
+	       !memcmp(old.secret, channel.secret, sizeof(old.secret));
+	if (!same) {
+		if (channels_fill(&channel, &secret->combo, wall_ns(), varpd_now_ns()))
+			memset(channel.epochs, 0, sizeof(channel.epochs));
+		err = datapath_channel_set(varpd->datapath, &secret->combo, &channel, error);
+	}
+	explicit_bzero(&channel, sizeof(channel));
+	explicit_bzero(&old, sizeof(old));
+	return err;
+}
+
+static int restore_all(struct varpd *varpd, struct varpd_error *error)
+{
+	struct varp_combo at = { 0 };
+	struct store_secret secret;
+	int err;
+
+	do {
+		err = store_secret_next(varpd->store, &at, &secret, error);
+		if (!err)
+			err = restore(varpd, &secret, error);
+		at = secret.combo;
+	} while (!err && store_combo_advance(&at));
+	explicit_bzero(&secret, sizeof(secret));
+	return err == -ENOENT ? 0 : err;
+}
+
+/* --- Life --- */
+
 /* Two epochs are there in advance, so that renewing in time needs no precision. */
 static void renew(const struct varp_combo *combo, const struct varp_channel *old, void *ctx)
 {
@@ -139,6 +236,7 @@ static void renew(const struct varp_combo *combo, const struct varp_channel *old
 
 	if (!channel.rotate_s)
 		return;
+	keep_secret(r->channels->varpd, combo, old);
 	if (channel.rotate_s / 2 < r->wait_s)
 		r->wait_s = channel.rotate_s / 2;
 	if (channels_fill(&channel, combo, wall_ns(), varpd_now_ns()))
@@ -166,12 +264,14 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	renew_all(ctx);
 }
 
-/* --- Life --- */
-
 int channels_open(struct channels **out, struct varpd *varpd, struct varpd_error *error)
 {
-	struct channels *channels = calloc(1, sizeof(*channels));
+	struct channels *channels;
+	int err = restore_all(varpd, error);
 
+	if (err)
+		return err;
+	channels = calloc(1, sizeof(*channels));
 	if (!channels)
 		return varpd_fail(error, -ENOMEM, "out of memory");
 	channels->varpd = varpd;
@@ -193,6 +293,42 @@ void channels_close(struct channels *channels)
 	free(channels);
 }
 
+/* As it was before a change that did not get into the map. */
+static void put_back(struct varpd *varpd, const struct store_secret *former)
+{
+	struct varpd_error error;
+
+	if (write_secret(varpd->store, former, &error))
+		varpd_log(VARPD_LOG_ERROR, "a channel's secret on the disk is not the one in use: %s",
+			  error.text);
+}
+
+/*
+ * First on the disk, where there may be no room: nothing has changed then. Whoever is killed in
+ * between finds the new secret at the next start, and one that was taken away still in the map.
+ */
+static int change(struct varpd *varpd, const struct varp_combo *combo,
+		  const struct varp_channel *channel, struct varpd_error *error)
+{
+	struct store_secret secret = secret_of(combo, channel), former;
+	int err = store_secret_get(varpd->store, combo, &former, error);
+
+	if (err == -ENOENT) {
+		former = (struct store_secret){ .combo = *combo, .mode = VARP_CHANNEL_PLAIN };
+		err = 0;
+	}
+	if (!err)
+		err = write_secret(varpd->store, &secret, error);
+	if (!err) {
+		err = datapath_channel_set(varpd->datapath, combo, channel, error);
+		if (err)
+			put_back(varpd, &former);
+	}
+	explicit_bzero(&secret, sizeof(secret));
+	explicit_bzero(&former, sizeof(former));
+	return err;
+}
+
 int channels_set(struct channels *channels, const struct varp_combo *combo, uint32_t mode,
 		 const uint8_t secret[VARP_CHANNEL_KEY_LEN], uint32_t rotate_s,
 		 struct varpd_error *error)
@@ -209,7 +345,7 @@ int channels_set(struct channels *channels, const struct varp_combo *combo, uint
 			varpd_fail(error, err, "cannot derive the channel's keys");
 	}
 	if (!err)
-		err = datapath_channel_set(channels->varpd->datapath, combo, &channel, error);
+		err = change(channels->varpd, combo, &channel, error);
 	explicit_bzero(&channel, sizeof(channel));
 	if (err)
 		return err;

@@ -22,6 +22,9 @@ struct status {
 	struct varpd *varpd;
 	json_t *underlays, *nodes, *clients, *servers, *warnings;
 	size_t mappings;		/* of the supernets that are shown */
+	unsigned int unserved;		/* supernets with mappings; the first of them: */
+	struct varp_snid unserved_snid;
+	size_t unserved_mappings;
 };
 
 static const char *const attach_names[] = {
@@ -246,6 +249,36 @@ static bool add_server(const struct varp_snid *snid, int32_t ttl_s, size_t mappi
 	return true;
 }
 
+static bool add_unserved(const struct varp_snid *snid, size_t mappings, void *ctx)
+{
+	struct status *status = ctx;
+
+	if (!control_sees(status->conn, snid))
+		return true;
+	if (!status->unserved++) {
+		status->unserved_snid = *snid;
+		status->unserved_mappings = mappings;
+	}
+	return true;
+}
+
+/* varpd_add is right before varpd_server_set, and answered OK; one that is forgotten shows here. */
+static void warn_unserved(struct status *status)
+{
+	char snid[VARP_SNID_TEXT], more[48] = "";
+
+	varp_table_each_unserved(varp_engine_table(status->varpd->engine), add_unserved, status);
+	if (!status->unserved)
+		return;
+	if (status->unserved > 1)
+		snprintf(more, sizeof(more), " (so are %u more supernets)", status->unserved - 1);
+	varp_snid_format(&status->unserved_snid, snid);
+	warn(status,
+	     "supernet %s has %zu mapping%s here and is not served%s, so nobody is told them: "
+	     "varpd_server_set %s serves it, varpd_remove takes them away",
+	     snid, status->unserved_mappings, status->unserved_mappings == 1 ? "" : "s", more, snid);
+}
+
 /* Whose packets are dropped, in both directions. */
 static void warn_channel(const struct varp_combo *combo, const struct varp_channel *channel, void *ctx)
 {
@@ -332,13 +365,15 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	(void)error;
 	datapath_each_underlay(varpd->datapath, add_underlay, &status);
 	datapath_each_node(varpd->datapath, add_node, &status);
-	if (control_is_admin(conn))
+	if (control_is_admin(conn)) {
+		datapath_each_problem(varpd->datapath, add_problem, &status);
 		apply_each_problem(varpd, add_problem, &status);
-	if (control_is_admin(conn))
 		keyx_each_problem(varpd->keyx, add_problem, &status);
+	}
 	varp_engine_each_client(varpd->engine, add_client, &status);
 	datapath_each_channel(varpd->datapath, warn_channel, &status);
 	varp_table_each_server(varp_engine_table(varpd->engine), add_server, &status);
+	warn_unserved(&status);
 	/* Also those of supernets that are not served any more. */
 	if (control_is_admin(conn))
 		status.mappings = varp_table_count(varp_engine_table(varpd->engine), NULL);

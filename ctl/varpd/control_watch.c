@@ -9,6 +9,8 @@
 
 #include "addr.h"
 #include "control_internal.h"
+#include "keyx.h"
+#include "net.h"
 
 #define RESOLVE_TIMEOUT_MAX_MS	(3600 * 1000)
 #define RESOLVE_WORTHWHILE_MS	250
@@ -36,35 +38,42 @@ static json_t *resolved_json(const struct varp_key *key, const struct varp_addr 
 			 ttl);
 }
 
-/* "VADDR of supernet SNID is not known: WHY", and what to do where that is plain. */
-static void fail_notknown(struct varpd *varpd, const struct varp_key *key, const char *why,
+/* Whose answer it was, or why nobody was asked; and what to do. */
+static void why_notknown(struct varpd *varpd, const struct varp_snid *snid, struct varpd_error *why)
+{
+	char name[VARP_SNID_TEXT], server[VARP_ADDR_TEXT];
+	struct varp_addr addr;
+	uint64_t since_ns;
+
+	varp_snid_format(snid, name);
+	if (varp_table_serves(varp_engine_table(varpd->engine), snid, NULL))
+		varpd_fail(why, 0, "it is not registered here; varpd_add does that");
+	else if (!varpd_may_speak(varpd, snid))
+		varpd_fail(why, 0, "varpd has no credentials for the supernet, and was not started with "
+			   "--insecure; `varpctl psk add` or `varpctl pki` gives it some");
+	else if (!varp_engine_client_get(varpd->engine, snid, &addr))
+		varpd_fail(why, 0, "no server is configured; name one with join ... server, or "
+			   "varpd_client_set");
+	else if (varp_engine_client_health(varpd->engine, snid, &since_ns) == VARP_SERVER_NOAUTHORITY)
+		varpd_fail(why, 0, "server %s does not serve the supernet; name the right one with "
+			   "varpd_client_set, or have it serve with varpd_server_set",
+			   varp_addr_format(&addr, server));
+	else
+		varpd_fail(why, 0, "server %s has no such mapping; `varpd_add %s ...` there makes one",
+			   varp_addr_format(&addr, server), name);
+}
+
+/* "VADDR of supernet SNID is not known: WHY". */
+static void fail_notknown(struct varpd *varpd, const struct varp_key *key, const char *how,
 			  struct varpd_error *error)
 {
-	char vaddr[VARP_ADDR_TEXT], snid[VARP_SNID_TEXT], server[VARP_ADDR_TEXT];
-	struct varp_addr addr;
+	char vaddr[VARP_ADDR_TEXT], snid[VARP_SNID_TEXT];
+	struct varpd_error why;
 
-	varp_addr_format(&key->vaddr, vaddr);
-	varp_snid_format(&key->snid, snid);
-	if (varp_table_serves(varp_engine_table(varpd->engine), &key->snid, NULL))
-		varpd_fail(error, 0,
-			   "%s of supernet %s is not known%s: it is not registered here; "
-			   "varpd_add does that",
-			   vaddr, snid, why);
-	else if (!varpd_may_speak(varpd, &key->snid))
-		varpd_fail(error, 0,
-			   "%s of supernet %s is not known%s: varpd has no credentials for the "
-			   "supernet, and was not started with --insecure",
-			   vaddr, snid, why);
-	else if (varp_engine_client_get(varpd->engine, &key->snid, &addr))
-		varpd_fail(error, 0,
-			   "%s of supernet %s is not known%s: server %s has no such mapping, or "
-			   "does not serve the supernet",
-			   vaddr, snid, why, varp_addr_format(&addr, server));
-	else
-		varpd_fail(error, 0,
-			   "%s of supernet %s is not known%s: no server is configured; name one "
-			   "with join ... server, or varpd_client_set",
-			   vaddr, snid, why);
+	why_notknown(varpd, &key->snid, &why);
+	varpd_fail(error, 0, "%s of supernet %s is not known%s: %s",
+		   varp_addr_format(&key->vaddr, vaddr), varp_snid_format(&key->snid, snid), how,
+		   why.text);
 }
 
 static void answer_notknown(struct control_conn *conn)
@@ -75,18 +84,43 @@ static void answer_notknown(struct control_conn *conn)
 	control_answer(conn, CONTROL_NOTKNOWN, NULL, &error);
 }
 
+/* Without a session nothing was asked; with one, the server said nothing. */
+static void why_silent(struct varpd *varpd, const struct varp_snid *snid, struct varpd_error *why)
+{
+	const char *failed = keyx_client_error(varpd->keyx, snid);
+	char server[VARP_ADDR_TEXT];
+	struct varp_addr addr;
+	int err;
+
+	if (!varp_engine_client_get(varpd->engine, snid, &addr)) {
+		varpd_fail(why, 0, "its server was taken away meanwhile");
+		return;
+	}
+	varp_addr_format(&addr, server);
+	err = net_send_error(varpd->net, &addr);
+	if (err)
+		varpd_fail(why, 0, "requests to its server %s cannot be sent: %s", server, strerror(err));
+	else if (varpd->config.insecure || varp_engine_session_get(varpd->engine, varpd_now_ns(), snid))
+		varpd_fail(why, 0, "its server %s does not answer at UDP port %u: does varpd run there, "
+			   "is the port open%s?", server, varpd->config.varp_port,
+			   varpd->config.insecure ? ", is it insecure as well" : "");
+	else if (failed)
+		varpd_fail(why, 0, "no session with its server %s: %s", server, failed);
+	else
+		varpd_fail(why, 0, "no session with its server %s yet: the key exchange goes on; try "
+			   "again", server);
+}
+
 static void answer_timeout(struct control_conn *conn)
 {
-	char vaddr[VARP_ADDR_TEXT], snid[VARP_SNID_TEXT], server[VARP_ADDR_TEXT] = "none";
+	char vaddr[VARP_ADDR_TEXT], snid[VARP_SNID_TEXT];
 	const struct varp_key *key = &conn->wait.key;
-	struct varpd_error error;
-	struct varp_addr addr;
+	struct varpd_error error, why;
 
-	if (varp_engine_client_get(conn->varpd->engine, &key->snid, &addr))
-		varp_addr_format(&addr, server);
-	varpd_fail(&error, 0, "%s of supernet %s: timed out, its server %s does not answer",
+	why_silent(conn->varpd, &key->snid, &why);
+	varpd_fail(&error, 0, "%s of supernet %s: timed out, %s",
 		   varp_addr_format(&key->vaddr, vaddr), varp_snid_format(&key->snid, snid),
-		   server);
+		   why.text);
 	control_answer(conn, CONTROL_TIMEOUT, NULL, &error);
 }
 

@@ -172,3 +172,21 @@ bool credentials_host_permits(const struct credentials *credentials, enum grant_
 {
 	return credentials->certs && grants_permit(credentials->certs->host, role, snid, vaddr);
 }
+
+static bool excludes(const struct credentials *credentials, const struct varp_snid *snid,
+		     const struct varp_addr *vaddr)
+{
+	return find_kind(credentials, snid) == CREDENTIALS_CERTIFICATE &&
+	       grants_exclude(credentials->certs->host, snid, vaddr);
+}
+
+bool credentials_exclude(struct credentials *credentials, const struct varp_snid *snid,
+			 const struct varp_addr *vaddr)
+{
+	bool excluded = excludes(credentials, snid, vaddr);
+
+	if (excluded && now_ns() >= credentials->looked_ns + LOOK_NS &&
+	    credentials_refresh(credentials))
+		excluded = excludes(credentials, snid, vaddr);
+	return excluded;
+}

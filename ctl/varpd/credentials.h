@@ -85,6 +85,14 @@ bool credentials_host_permits(const struct credentials *credentials, enum grant_
 			      const struct varp_snid *snid, const struct varp_addr *vaddr);
 
 /*
+ * Would a key exchange be by this host's certificate, and that bind it to other nodes of the supernet?
+ * Then it must not be this one (NULL: any but those). Looks at the directory again, as above, before
+ * it says so.
+ */
+bool credentials_exclude(struct credentials *credentials, const struct varp_snid *snid,
+			 const struct varp_addr *vaddr);
+
+/*
  * A connection with everything set but its direction. snid: the client's supernet, NULL at a
  * server, which learns it. NULL: no memory.
  */

@@ -55,6 +55,9 @@ struct datapath_ops {
 int datapath_open(struct datapath **out, const struct datapath_config *config,
 		  struct event_base *base,
 		  const struct datapath_ops *ops, struct varpd_error *error);
+/* What is wrong with the instance's pins, for a person. */
+void datapath_each_problem(const struct datapath *dp, void (*tell)(const char *text, void *ctx),
+			   void *ctx);
 /* Lets go; pins, programs and devices stay and go on forwarding what is cached. */
 void datapath_close(struct datapath *dp);
 

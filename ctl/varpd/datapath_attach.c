@@ -280,3 +280,11 @@ void dp_hook_detach(struct datapath *dp, enum dp_hook hook, uint32_t ifindex,
 	else
 		clsact_detach(dp, &hooks[hook], ifindex, attachment);
 }
+
+bool dp_hook_unpinned(const struct datapath *dp, enum dp_hook hook, uint32_t ifindex, uint32_t how)
+{
+	char path[DP_PATH_MAX];
+
+	link_path(dp, &hooks[hook], ifindex, path);
+	return how == VARP_ATTACH_TCX && access(path, F_OK);
+}

@@ -5,6 +5,7 @@
  *   datapath.c            open, close, statistics
  *   datapath_load.c       the object: sizes, read-only data, pins of the maps
  *   datapath_pins.c       bpffs: mounting, directories, what other ABI versions left
+ *   datapath_check.c      whether the pins are still there
  *   datapath_attach.c     programs on devices: TCX links, or filters of clsact
  *   datapath_underlay.c   attach, detach, the records of underlays
  *   datapath_device.c     node devices and their records
@@ -192,6 +193,7 @@ void dp_pin_path(const struct datapath *dp, char path[DP_PATH_MAX], const char *
 int dp_load(struct datapath *dp, struct varpd_error *error);
 void dp_unload(struct datapath *dp);
 int dp_program_fd(const struct datapath *dp, const char *name);
+const char *dp_pinned_name(unsigned int i);	/* of the maps; NULL: there are no more */
 
 /* --- datapath_attach.c --- */
 
@@ -221,6 +223,8 @@ int dp_hook_attach(struct datapath *dp, enum dp_hook hook, uint32_t ifindex,
  */
 int dp_hook_replace(struct datapath *dp, enum dp_hook hook, uint32_t ifindex,
 		    struct dp_attachment *attachment);
+/* Attached by a link whose pin is gone: then it is attached no more. */
+bool dp_hook_unpinned(const struct datapath *dp, enum dp_hook hook, uint32_t ifindex, uint32_t how);
 /* Also when the device has gone: then only the pin is left to remove. */
 void dp_hook_detach(struct datapath *dp, enum dp_hook hook, uint32_t ifindex,
 		    const struct dp_attachment *attachment);

@@ -47,6 +47,11 @@ static const struct pinned_map pinned_maps[] = {
 };
 #define PINNED_MAPS (sizeof(pinned_maps) / sizeof(pinned_maps[0]))
 
+const char *dp_pinned_name(unsigned int i)
+{
+	return i < PINNED_MAPS ? pinned_maps[i].name : NULL;
+}
+
 __attribute__((format(printf, 2, 0)))
 static int print_to_log(enum libbpf_print_level level, const char *format, va_list args)
 {

@@ -7,7 +7,7 @@
 #define VARPD_ERROR_H
 
 struct varpd_error {
-	char text[320];
+	char text[448];	/* a reason within another one */
 };
 
 /*

@@ -117,35 +117,14 @@ static void succeeded(struct keyx_want *want, const struct varp_session *session
 
 /* --- Over TLS --- */
 
-/* As which of its nodes this host asks: one that its certificate permits, if it names any. */
-struct node_choice {
-	const struct keyx_want *want;
-	struct varp_addr vaddr;
-	bool permitted;
-};
-
-static void choose_node(const struct datapath_node *node, void *ctx)
-{
-	struct node_choice *choice = ctx;
-	bool permitted;
-
-	if (choice->permitted || !varp_snid_equal(&node->key.snid, &choice->want->snid))
-		return;
-	permitted = credentials_host_permits(choice->want->keyx->credentials, GRANT_MEMBER,
-					     &node->key.snid, &node->key.vaddr);
-	if (permitted || varp_addr_is_zero(&choice->vaddr))
-		choice->vaddr = node->key.vaddr;
-	choice->permitted = permitted;
-}
-
 void keyx_client_established(struct keyx_conn *conn)
 {
 	struct keyx_want *want = conn->want;
 	struct keyx *keyx = conn->keyx;
-	struct node_choice choice = { .want = want };
 	uint8_t octets[KEYX_REQUEST_LEN];
 	char snid[VARP_SNID_TEXT], peer[192];
-	struct keyx_request request;
+	struct keyx_request request = { .snid = want->snid };
+	struct varpd_error error;
 	int err = credentials_check(keyx->credentials, conn->tls, GRANT_SERVER, &want->snid, NULL,
 				    &want->identity);
 
@@ -161,10 +140,10 @@ void keyx_client_established(struct keyx_conn *conn)
 		failed(want, "it does not speak the VARP key exchange");
 		return;
 	}
-	if (keyx->varpd->datapath)
-		datapath_each_node(keyx->varpd->datapath, choose_node, &choice);
-	request.snid = want->snid;
-	request.vaddr = choice.vaddr;
+	if (keyx_node_choose(keyx, &want->snid, &request.vaddr, &error)) {
+		failed(want, "%s", error.text);
+		return;
+	}
 	keyx_request_encode(&request, octets);
 	if (bufferevent_write(conn->bev, octets, sizeof(octets)))
 		failed(want, "out of memory");
@@ -380,6 +359,25 @@ void keyx_forget(struct keyx *keyx, const struct varp_snid *snid)
 		drop(want);
 }
 
+static void end_session(struct keyx_want *want, uint64_t now_ns)
+{
+	want->ends_ns = 0;
+	varp_engine_session_clear(want->keyx->varpd->engine, now_ns, &want->snid);
+}
+
+/* This host's certificate is another one: it may bind to nodes that this host is not. */
+static void check_nodes(struct keyx_want *want, uint64_t now_ns)
+{
+	struct varpd_error error;
+	struct varp_addr vaddr;
+
+	if (!keyx_node_choose(want->keyx, &want->snid, &vaddr, &error))
+		return;
+	end_session(want, now_ns);
+	want->began_ns = now_ns;
+	failed(want, "%s", error.text);
+}
+
 void keyx_client_sweep(struct keyx *keyx, bool changed)
 {
 	uint64_t now_ns = varpd_now_ns();
@@ -392,10 +390,10 @@ void keyx_client_sweep(struct keyx *keyx, bool changed)
 			continue;
 		}
 		if (want->ends_ns > now_ns && !credentials_still(keyx->credentials, &want->snid,
-								 &want->identity, time(NULL))) {
-			want->ends_ns = 0;
-			varp_engine_session_clear(keyx->varpd->engine, now_ns, &want->snid);
-		}
+								 &want->identity, time(NULL)))
+			end_session(want, now_ns);
+		if (want->ends_ns > now_ns && changed)
+			check_nodes(want, now_ns);
 		if (*want->error.text && !want->busy &&
 		    (changed || now_ns >= want->began_ns + TRY_AGAIN_NS))
 			keyx_want(keyx, &want->snid, &server);

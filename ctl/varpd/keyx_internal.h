@@ -131,6 +131,15 @@ void keyx_client_failed(struct keyx_conn *conn, const char *why);
 void keyx_client_sweep(struct keyx *keyx, bool changed);
 void keyx_client_close(struct keyx *keyx);
 
+/* --- keyx_node.c --- */
+
+/*
+ * As which node to ask; zero: this host is none. -EACCES: one is there that its certificate does not
+ * permit, so there must be no session.
+ */
+int keyx_node_choose(struct keyx *keyx, const struct varp_snid *snid, struct varp_addr *vaddr,
+		     struct varpd_error *error);
+
 /* --- keyx_session.c --- */
 
 /*

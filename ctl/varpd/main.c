@@ -12,6 +12,7 @@
 #include "helper.h"
 #include "log.h"
 #include "notify.h"
+#include "option.h"
 #include "varpd.h"
 
 #define EXIT_CONFIG	1
@@ -123,10 +124,15 @@ static void set_instance(struct arguments *arguments, const char *name)
 static void parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
 	struct option options[OPTIONS_MAX];
-	int opt;
+	const char *text;
+	int opt, index;
 
 	fill_options(options);
-	while ((opt = getopt_long(argc, argv, "i:c:hV", options, NULL)) >= 0) {
+	while (index = -1, (opt = getopt_long(argc, argv, "i:c:hV", options, &index)) >= 0) {
+		if (opt != '?' && !option_is_whole(argv, options, index, &text)) {
+			fprintf(stderr, "varpd: unrecognized option '%s'\n", text);
+			opt = '?';
+		}
 		switch (opt) {
 		case OPT_INSTANCE:
 			set_instance(arguments, optarg);

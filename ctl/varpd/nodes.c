@@ -7,6 +7,7 @@
 
 #include "addr.h"
 #include "clients.h"
+#include "credentials.h"
 #include "nodes.h"
 
 static void warn_of_no_server(struct varpd *varpd, const struct varp_snid *snid,
@@ -21,6 +22,27 @@ static void warn_of_no_server(struct varpd *varpd, const struct varp_snid *snid,
 		varpd_fail(warning, 0,
 			   "no VARP server is known for this supernet: lookups will be answered as "
 			   "not known until one is named");
+}
+
+/* Its nodes are asked about at one server; the one that joins does not take the others along. */
+static int check_server(struct varpd *varpd, const struct datapath_join *join,
+			const struct varp_addr *server, struct varpd_error *error)
+{
+	char snid[VARP_SNID_TEXT], now[VARP_ADDR_TEXT], other[VARP_ADDR_TEXT];
+	struct varp_key key = varp_key_make(&join->snid, &join->vaddr);
+	struct varp_addr former;
+	struct varp_local local;
+
+	if (!varp_engine_client_get(varpd->engine, &join->snid, &former) ||
+	    varp_addr_equal(&former, server) || datapath_is_local(varpd->datapath, &key, &local) ||
+	    !datapath_has_supernet(varpd->datapath, &join->snid))
+		return 0;
+	varp_snid_format(&join->snid, snid);
+	varp_addr_format(server, other);
+	return varpd_fail(error, -EBUSY,
+			  "supernet %s's other nodes here ask server %s: join without server; or, to change "
+			  "it for all, say `varpd_client_set %s %s` on the group client's socket first",
+			  snid, varp_addr_format(&former, now), snid, other);
 }
 
 int nodes_join(struct varpd *varpd, const struct datapath_join *join,
@@ -42,7 +64,14 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	if (server && !varpd_may_speak(varpd, &join->snid))
 		return varpd_fail(error, -EACCES, "no credentials for supernet %s: "
 				  VARPD_HOW_CREDENTIALS, snid);
-	err = datapath_join(varpd->datapath, join, node, error);
+	if (!varpd->config.insecure &&
+	    credentials_exclude(varpd->credentials, &join->snid, &join->vaddr))
+		return varpd_fail(error, -EACCES, VARPD_OTHER_NODE,
+				  varpd->config.credentials, snid,
+				  varp_addr_format(&join->vaddr, from), snid, from);
+	err = server ? check_server(varpd, join, server, error) : 0;
+	if (!err)
+		err = datapath_join(varpd->datapath, join, node, error);
 	if (err)
 		return err;
 	if (server) {
@@ -54,7 +83,7 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 		}
 		if (had && !varp_addr_equal(&former, server))
 			varpd_fail(warning, 0,
-				   "supernet %s's server changes from %s to %s for all its nodes",
+				   "supernet %s's server changes from %s to %s",
 				   snid, varp_addr_format(&former, from),
 				   varp_addr_format(server, to));
 	} else {

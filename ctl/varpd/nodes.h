@@ -10,8 +10,9 @@
 
 /*
  * server NULL: the one that is known already. 0, or -errno with nothing changed (-EEXIST: the host
- * is that node already). warning: the node will not be able to look anybody up, or others are asked
- * at another server from now on; empty: nothing is to be said.
+ * is that node already; -EBUSY, among others: the supernet's nodes here have another server).
+ * warning: the node will not be able to look anybody up, or its server takes the place of one that
+ * was set while there was no node; empty: nothing is to be said.
  */
 int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	       const struct varp_addr *server,

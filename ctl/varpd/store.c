@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * SQLite behind store.h: opening with care, transactions, changes. Mappings are added in
- * store_add.c, reading back is in store_read.c.
+ * SQLite behind store.h: opening with care, transactions, changes. Tables and statements are in
+ * store_schema.c, mappings are added in store_add.c, reading back is in store_read.c.
  *
  * A file that is damaged, of somebody else or of a newer varpd must not be touched. It is judged
  * before anything may be written.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,52 +21,6 @@
 
 #define DB_NAME		"varp.db"
 #define LOCK_NAME	"varp.lock"
-
-/* epochs: see store_channel.c. wanted: a new key, as soon as there is room for it. */
-#define STORE_CHANNELS_TABLE \
-	"CREATE TABLE channels (snid BLOB NOT NULL, chid BLOB NOT NULL, mode INTEGER NOT NULL," \
-	" wanted INTEGER NOT NULL, epochs BLOB NOT NULL, PRIMARY KEY (snid, chid)) WITHOUT ROWID;"
-
-static const char schema[] =
-	"BEGIN IMMEDIATE;"
-	"CREATE TABLE supernet (snid BLOB NOT NULL PRIMARY KEY, ttl INTEGER NOT NULL) WITHOUT "
-	"ROWID;"
-	"CREATE TABLE mapping (snid BLOB NOT NULL, vaddr BLOB NOT NULL, raddr BLOB NOT NULL, ttl "
-	"INTEGER NOT NULL,"
-	" PRIMARY KEY (snid, vaddr)) WITHOUT ROWID;"
-	STORE_CHANNELS_TABLE
-	"PRAGMA application_id=" STORE_STR(STORE_APPLICATION_ID) ";"
-	"PRAGMA user_version=" STORE_STR(STORE_SCHEMA) ";"
-	"COMMIT;";
-
-/* Schema 1 had no channels. Committed once the rest has turned out to be as it should. */
-static const char upgrade[] = "BEGIN IMMEDIATE;" STORE_CHANNELS_TABLE
-	"PRAGMA user_version=" STORE_STR(STORE_SCHEMA) ";";
-
-/* Fails unless that schema is what it should be: a file that is refused is not changed. */
-static const char read_old[] = "SELECT snid, ttl FROM supernet LIMIT 0;"
-	"SELECT snid, vaddr, raddr, ttl FROM mapping LIMIT 0;"
-	"EXPLAIN INSERT INTO supernet VALUES (1, 2); EXPLAIN INSERT INTO mapping VALUES (1, 2, 3, 4);";
-
-static const char *const statements[STORE_STATEMENTS] = {
-	[STORE_BEGIN] = "BEGIN IMMEDIATE",
-	[STORE_COMMIT] = "COMMIT",
-	[STORE_ROLLBACK] = "ROLLBACK",
-	[STORE_REMOVE] = "DELETE FROM mapping WHERE snid = ?1 AND vaddr = ?2",
-	[STORE_SERVER_SET] = "INSERT OR REPLACE INTO supernet VALUES (?1, ?2)",
-	[STORE_SERVER_CLEAR] = "DELETE FROM supernet WHERE snid = ?1",
-	[STORE_SERVERS] = "SELECT snid, ttl FROM supernet",
-	[STORE_MAPPINGS] = "SELECT snid, vaddr, raddr, ttl FROM mapping ORDER BY snid, vaddr",
-	[STORE_NEXT] = ("SELECT snid, vaddr, raddr, ttl FROM mapping WHERE (snid, vaddr) > (?1, ?2)"
-			" AND snid <= ?4 ORDER BY snid, vaddr LIMIT ?3"),
-	/* Only of supernets that are served. */
-	[STORE_CHANNEL_PUT] = ("INSERT OR REPLACE INTO channels SELECT ?1, ?2, ?3, ?4, ?5"
-			       " WHERE EXISTS (SELECT 1 FROM supernet WHERE snid = ?1)"),
-	[STORE_CHANNEL_COUNT] = "SELECT count(*) FROM channels WHERE snid = ?1 AND chid != ?2",
-	[STORE_CHANNEL_CLEAR] = "DELETE FROM channels WHERE snid = ?1",
-	[STORE_CHANNEL_NEXT] = ("SELECT snid, chid, mode, wanted, epochs FROM channels WHERE"
-				" (snid, chid) >= (?1, ?2) ORDER BY snid, chid LIMIT 1"),
-};
 
 /* What SQLite's result means for us, in words. */
 int store_failed(struct store *store, struct varpd_error *error, const char *doing)
@@ -81,84 +36,25 @@ int store_failed(struct store *store, struct varpd_error *error, const char *doi
 	return varpd_fail(error, err, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
 }
 
-static int pragma_int(sqlite3 *db, const char *pragma, int *out)
+/*
+ * The directory is its user's, and root may be who starts varpd: a link in it would have root read,
+ * write or change the mode of whatever it names. SQLite is told the same (NOFOLLOW).
+ */
+static int refuse_links(const struct store *store, struct varpd_error *error)
 {
-	sqlite3_stmt *stmt;
-	int rc = sqlite3_prepare_v2(db, pragma, -1, &stmt, NULL);
+	static const char *const names[] = { "", "-wal", "-shm", "-journal" };
+	char path[sizeof(store->path) + 16];
+	struct stat st;
 
-	if (rc == SQLITE_OK) {
-		rc = sqlite3_step(stmt);
-		*out = rc == SQLITE_ROW ? sqlite3_column_int(stmt, 0) : 0;
-		sqlite3_finalize(stmt);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", store->path, names[i]);
+		if (!lstat(path, &st) && S_ISLNK(st.st_mode))
+			return varpd_fail(error, -ELOOP,
+					  "%s is a symbolic link, which is not followed: put the file "
+					  "itself there, or set `state-dir` to where it is",
+					  path);
 	}
-	return rc == SQLITE_ROW ? 0 : -EIO;
-}
-
-static int quick_check(struct store *store, struct varpd_error *error)
-{
-	sqlite3_stmt *stmt;
-	int err = 0;
-
-	if (sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK)
-		return store_failed(store, error, "cannot be checked");
-	if (sqlite3_step(stmt) != SQLITE_ROW)
-		err = store_failed(store, error, "cannot be checked");
-	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok"))
-		err = varpd_fail(error, -EUCLEAN,
-				 "%s is damaged (%s); restore it from a backup or move it away",
-				 store->path, sqlite3_column_text(stmt, 0));
-	sqlite3_finalize(stmt);
-	return err;
-}
-
-/* Statements that do not compile mean that tables are not as we made them. */
-static int prepare(struct store *store, struct varpd_error *error)
-{
-	for (int i = 0; i < STORE_STATEMENTS; i++)
-		if (sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
-				       &store->stmt[i], NULL) != SQLITE_OK)
-			return varpd_fail(
-				error, -EUCLEAN,
-				"%s is damaged (%s); restore it from a backup or move it away",
-				store->path, sqlite3_errmsg(store->db));
-	return store_adds_open(store, error);
-}
-
-/* Is this ours, whole, and of a version we know? *fresh: there is nothing yet; *old: to be upgraded. */
-static int judge(struct store *store, bool *fresh, bool *old, struct varpd_error *error)
-{
-	int application = 0, version = 0, tables = 0, err;
-
-	if (pragma_int(store->db, "SELECT count(*) FROM sqlite_master", &tables) ||
-	    pragma_int(store->db, "PRAGMA application_id", &application) ||
-	    pragma_int(store->db, "PRAGMA user_version", &version)) {
-		err = store_failed(store, error, "cannot be read");
-		if (err != -EUCLEAN)
-			return err;
-		return varpd_fail(error, -EUCLEAN,
-				  "%s is damaged (%s); restore it from a backup or move it away",
-				  store->path, sqlite3_errmsg(store->db));
-	}
-	*fresh = !tables && !application && !version;
-	if (*fresh)	/* or damaged so that nothing is seen in it */
-		return quick_check(store, error);
-	if (application != STORE_APPLICATION_ID)
-		return varpd_fail(error, -EUCLEAN, "%s is not varpd's database; move it away",
-				  store->path);
-	if (version > STORE_SCHEMA)
-		return varpd_fail(error, -EPROTO,
-				  "%s was written by a newer varpd (schema %d, this one knows %d); "
-				  "run that version",
-				  store->path, version, STORE_SCHEMA);
-	*old = version == STORE_SCHEMA - 1;
-	if (version != STORE_SCHEMA && !*old)
-		return varpd_fail(error, -EUCLEAN, "%s has the unknown schema %d; move it away",
-				  store->path, version);
-	err = quick_check(store, error);
-	if (!err && *old && sqlite3_exec(store->db, read_old, NULL, NULL, NULL) != SQLITE_OK)
-		err = varpd_fail(error, -EUCLEAN, "%s is damaged (%s); restore it from a backup or "
-				 "move it away", store->path, sqlite3_errmsg(store->db));
-	return err || *old ? err : prepare(store, error);
+	return 0;
 }
 
 /* SQLite throws away a log that stands beside an empty file; one alone is what a crash at the first
@@ -167,14 +63,17 @@ static int look_at_file(struct store *store, bool *exists, struct varpd_error *e
 {
 	char log[sizeof(store->path) + 8];
 	struct stat st;
+	int err = refuse_links(store, error);
 
-	*exists = !stat(store->path, &st);
+	if (err)
+		return err;
+	*exists = !lstat(store->path, &st);
 	if (!*exists)
 		return errno == ENOENT
 			       ? 0
 			       : varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
 	snprintf(log, sizeof(log), "%s-wal", store->path);
-	if (!st.st_size && !stat(log, &st) && st.st_size)
+	if (!st.st_size && !lstat(log, &st) && st.st_size)
 		return varpd_fail(
 			error, -EUCLEAN,
 			"%s is damaged (empty, with a log beside it); restore it from a backup or "
@@ -188,13 +87,22 @@ static int look_at_file(struct store *store, bool *exists, struct varpd_error *e
  * nor by merging the log on closing. EXCLUSIVE: no index of the log is kept in a file, which a full
  * disk would have no room for.
  */
-static int open_for_reading(struct store *store, int flags, struct varpd_error *error)
+static int open_for_reading(struct store *store, const char *dir, int flags,
+			    struct varpd_error *error)
 {
-	mode_t mask = umask(0077);	/* who talks to whom is nobody else's business */
-	/* NOMUTEX: varpd has one thread. */
-	int rc = sqlite3_open_v2(store->path, &store->db,
-				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | flags, NULL);
+	char path[PATH_MAX + sizeof(DB_NAME)];
+	mode_t mask;
+	int rc;
 
+	/* The way to the directory may have links in it: that is root's. */
+	if (!realpath(dir, path))
+		return varpd_fail(error, -errno, "cannot find the state directory %s: %s", dir,
+				  strerror(errno));
+	strcat(path, "/" DB_NAME);
+	mask = umask(0077);	/* who talks to whom is nobody else's business */
+	/* NOMUTEX: varpd has one thread. */
+	rc = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+			     SQLITE_OPEN_NOFOLLOW | flags, NULL);
 	umask(mask);
 	if (rc != SQLITE_OK)
 		return store_failed(store, error, "cannot be opened");
@@ -205,50 +113,41 @@ static int open_for_reading(struct store *store, int flags, struct varpd_error *
 	return 0;
 }
 
-static int make_writable(struct store *store, bool fresh, bool old, struct varpd_error *error)
+static int make_writable(struct store *store, int version, struct varpd_error *error)
 {
 	/* FULL: a commit is on the disk before it is reported. */
 	static const char settings[] =
 		"PRAGMA query_only=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 		"PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;"
 		"PRAGMA secure_delete=FAST;";	/* keys that are over are overwritten */
-	int err;
 
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	if (sqlite3_exec(store->db, settings, NULL, NULL, NULL) != SQLITE_OK)
 		return store_failed(store, error, "cannot be set up");
-	if (!fresh && !old)
-		return 0;
-	if (sqlite3_exec(store->db, fresh ? schema : upgrade, NULL, NULL, NULL) != SQLITE_OK)
-		return store_failed(store, error, "cannot be created");
-	err = prepare(store, error);
-	if (old && err)
-		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-	else if (old && sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-		err = store_failed(store, error, "cannot be upgraded");
-	return err;
+	return store_schema_complete(store, version, error);
 }
 
-static int open_db(struct store *store, struct varpd_error *error)
+static int open_db(struct store *store, const char *dir, struct varpd_error *error)
 {
-	bool exists, fresh = false, old = false;
 	struct stat st;
+	int version = 0;
+	bool exists;
 	int err = look_at_file(store, &exists, error);
 
 	if (!err)
-		err = open_for_reading(store, exists ? 0 : SQLITE_OPEN_CREATE, error);
+		err = open_for_reading(store, dir, exists ? 0 : SQLITE_OPEN_CREATE, error);
 	if (!err)
-		err = judge(store, &fresh, &old, error);
+		err = store_schema_judge(store, &version, error);
 	if (!err)
-		err = make_writable(store, fresh, old, error);
+		err = make_writable(store, version, error);
 	if (err)
 		return err;
-	if (fresh && exists)
+	if (!version && exists)
 		varpd_log(VARPD_LOG_WARNING, "%s was empty: a new database is begun", store->path);
-	if (stat(store->path, &st))
+	if (lstat(store->path, &st))
 		return varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
 	/* Keys of channels are in it. One that was restored from a backup may be open to others. */
-	if ((st.st_mode & 077) && chmod(store->path, 0600))
+	if ((st.st_mode & 077) && fchmodat(AT_FDCWD, store->path, 0600, AT_SYMLINK_NOFOLLOW))
 		return varpd_fail(error, -errno, "%s can be read by others, and that cannot be changed: %s",
 				  store->path, strerror(errno));
 	store->dev = st.st_dev;
@@ -261,7 +160,7 @@ static int check_place(const struct store *store, struct varpd_error *error)
 {
 	struct stat st;
 
-	if (!stat(store->path, &st) && st.st_dev == store->dev && st.st_ino == store->ino)
+	if (!lstat(store->path, &st) && st.st_dev == store->dev && st.st_ino == store->ino)
 		return 0;
 	return varpd_fail(error, -EIO,
 			  "%s has been removed or replaced while varpd runs: restart varpd, and have "
@@ -294,7 +193,10 @@ static int lock_dir(struct store *store, const char *dir, struct varpd_error *er
 	int err;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, LOCK_NAME);
-	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (store->lock < 0 && errno == ELOOP)
+		return varpd_fail(error, -ELOOP, "%s is a symbolic link, which is not followed: "
+				  "remove it", path);
 	if (store->lock < 0)
 		return varpd_fail(error, -errno, "cannot write in the state directory %s: %s", dir,
 				  strerror(errno));
@@ -321,7 +223,7 @@ int store_open(struct store **out, const char *dir, struct varpd_error *error)
 	if (!err)
 		err = lock_dir(store, dir, error);
 	if (!err)
-		err = open_db(store, error);
+		err = open_db(store, dir, error);
 	if (err) {
 		store_close(store);
 		return err;

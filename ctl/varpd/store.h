@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The durable copy of what the group manager registered. A small interface, so that something else
- * than SQLite can stand here.
+ * The durable copy of what the group manager registered, and of channels' secrets. A small interface,
+ * so that something else than SQLite can stand here.
  *
  * Changes are made within begin/commit; what commit returned 0 for survives kill -9 and power loss.
- * Called by mappings.c, and by control_db.c for listing; knows nothing of sockets or the engine.
+ * Called by mappings.c, channels.c and channel_keys.c, and by control_db.c for listing; knows nothing
+ * of sockets or the engine.
  */
 #ifndef VARPD_STORE_H
 #define VARPD_STORE_H
@@ -34,6 +35,7 @@ int store_begin(struct store *store, struct varpd_error *error);
 int store_commit(struct store *store, struct varpd_error *error);
 void store_rollback(struct store *store);
 
+/* All that the group manager registered; secrets stay. */
 int store_clear(struct store *store, struct varpd_error *error);
 /* A full disk may show only at a later change or the commit: adds are gathered. */
 int store_add(struct store *store, const struct varp_table_entry *entry, struct varpd_error *error);
@@ -75,6 +77,30 @@ int store_channel_get(struct store *store, const struct varp_combo *combo,
  */
 int store_channel_next(struct store *store, const struct varp_combo *from,
 		       struct store_channel *channel, struct varpd_error *error);
+/* To the next possible one, for walks; false: there is none. */
+bool store_combo_advance(struct varp_combo *combo);
+
+/* A channel's secret that was set by hand. */
+struct store_secret {
+	struct varp_combo combo;
+	uint32_t mode;			/* enum varp_channel_mode, not plain */
+	uint32_t rotate_s;
+	uint8_t secret[VARP_CHANNEL_KEY_LEN];
+};
+
+/* Replaces what is known of the channel. */
+int store_secret_put(struct store *store, const struct store_secret *secret,
+		     struct varpd_error *error);
+/* -ENOENT: there is none. */
+int store_secret_remove(struct store *store, const struct varp_combo *combo,
+			struct varpd_error *error);
+int store_secret_get(struct store *store, const struct varp_combo *combo,
+		     struct store_secret *secret, struct varpd_error *error);
+/* After a commit: a secret that was removed or replaced is in no file any more. */
+void store_secrets_forget(struct store *store);
+/* As store_channel_next(). -EUCLEAN: a row that makes no sense. */
+int store_secret_next(struct store *store, const struct varp_combo *from,
+		      struct store_secret *secret, struct varpd_error *error);
 
 /*
  * Lists mappings in the order of their keys, up to max behind *after (NULL: from the start); snid

@@ -66,7 +66,7 @@ int store_channels_clear(struct store *store, const struct varp_snid *snid,
 	return store_run(store, stmt, error);
 }
 
-static bool read_blob(sqlite3_stmt *stmt, int column, void *out, int len)
+bool store_read_blob(sqlite3_stmt *stmt, int column, void *out, int len)
 {
 	if (sqlite3_column_type(stmt, column) != SQLITE_BLOB ||
 	    sqlite3_column_bytes(stmt, column) != len)
@@ -107,8 +107,8 @@ static bool read_channel(sqlite3_stmt *stmt, struct store_channel *channel)
 		return false;
 	channel->mode = mode;
 	channel->wanted = sqlite3_column_int(stmt, 3);
-	return read_blob(stmt, 0, &channel->combo.snid, sizeof(channel->combo.snid)) &&
-	       read_blob(stmt, 1, &channel->combo.chid, sizeof(channel->combo.chid)) &&
+	return store_read_blob(stmt, 0, &channel->combo.snid, sizeof(channel->combo.snid)) &&
+	       store_read_blob(stmt, 1, &channel->combo.chid, sizeof(channel->combo.chid)) &&
 	       read_epochs(stmt, channel);
 }
 
@@ -138,4 +138,14 @@ int store_channel_get(struct store *store, const struct varp_combo *combo,
 	int err = store_channel_next(store, combo, channel, error);
 
 	return !err && memcmp(&channel->combo, combo, sizeof(*combo)) ? -ENOENT : err;
+}
+
+bool store_combo_advance(struct varp_combo *combo)
+{
+	uint8_t *octets = (uint8_t *)combo;
+
+	for (size_t i = sizeof(*combo); i--;)
+		if (++octets[i])
+			return true;
+	return false;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What store.c, store_add.c and store_read.c share: the open database and its prepared statements.
- * For nobody else.
+ * What the store's files share: the open database and its prepared statements. For nobody else.
  */
 #ifndef VARPD_STORE_SQL_H
 #define VARPD_STORE_SQL_H
@@ -12,7 +11,7 @@
 #include "store.h"
 
 #define STORE_APPLICATION_ID	0x56415250	/* "VARP" */
-#define STORE_SCHEMA		2		/* raised with every change of the schema */
+#define STORE_SCHEMA		3		/* raised with every change of the schema */
 #define STORE_TIME_MAX_MS	(1ll << 48)	/* thousands of years */
 #define STORE_STR(x)		STORE_STR_(x)
 #define STORE_STR_(x)		#x
@@ -31,6 +30,9 @@ enum store_statement {
 	STORE_CHANNEL_COUNT,
 	STORE_CHANNEL_CLEAR,
 	STORE_CHANNEL_NEXT,
+	STORE_SECRET_PUT,
+	STORE_SECRET_REMOVE,
+	STORE_SECRET_NEXT,
 	STORE_STATEMENTS,
 };
 
@@ -57,10 +59,22 @@ static inline void store_bind_blob(sqlite3_stmt *stmt, int index, const void *da
 	sqlite3_bind_blob(stmt, index, data, len, SQLITE_STATIC);
 }
 
+/* --- store_schema.c --- */
+
+/*
+ * Is this ours, whole, and of a version we know? *version: zero if there is nothing yet. Changes
+ * nothing. Statements are prepared if nothing is lacking.
+ */
+int store_schema_judge(struct store *store, int *version, struct varpd_error *error);
+/* Makes what that version lacks and prepares the statements; all of it or nothing. */
+int store_schema_complete(struct store *store, int version, struct varpd_error *error);
+
 /* --- store_channel.c --- */
 
 int store_channels_clear(struct store *store, const struct varp_snid *snid,
 			 struct varpd_error *error);
+/* Nothing but a blob of that length is taken. */
+bool store_read_blob(sqlite3_stmt *stmt, int column, void *out, int len);
 
 /* --- store_add.c: mappings to be added, gathered --- */
 

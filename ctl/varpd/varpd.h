@@ -25,6 +25,11 @@
 	"`varpctl psk new`) or a certificate (`varpctl pki`); where the whole network is trusted, " \
 	"start varpd with --insecure"
 
+/* Credentials' directory, SnId, vaddr, and the last two again. */
+#define VARPD_OTHER_NODE \
+	"%s/host.crt makes this host a member of supernet %s as other nodes only, not as %s: " \
+	"issue one with urn:varp:%s:member:%s (varpctl pki issue)"
+
 #define VARPD_NS_PER_MS		1000000ull
 #define VARPD_NS_PER_S		1000000000ull
 

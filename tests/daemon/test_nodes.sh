@@ -117,8 +117,15 @@ check "and an address" wait_for 5 unwarned "no address"
 is "a server without a route" "$(client a 'varpd_client_set 0x10 198.51.100.1')" OK
 status_is "is not asked" 4 ctl a resolve 0x10 10.1.0.9 --timeout 1
 check "and that is said" warned "server 198.51.100.1 of supernet 0x00000000000000000010: requests cannot be sent: Network is unreachable"
-status_is "a join may name another server" 0 ctl a join 0x10 10.1.0.2/24 server 192.0.2.9
-like "and says so" "$OUT" "server changes from 198.51.100.1 to 192.0.2.9 for all its nodes"
+status_is "a join does not change the other nodes' server" 2 ctl a join 0x10 10.1.0.2/24 server 192.0.2.9
+like "and says how to" "$OUT" "other nodes here ask server 198.51.100.1: .*varpd_client_set 0x00000000000000000010 192.0.2.9"
+is "nothing has changed" "$(value a '.clients[] | select(.snid == "0x00000000000000000010") | .server' status) $(value a '[.nodes[] | select(.vaddr == "10.1.0.2")] | length' status)" "198.51.100.1 0"
+status_is "a join that names the same one" 0 ctl a join 0x10 10.1.0.2/24 server 198.51.100.1
+status_is "nor does joining once more change it" 2 ctl a join 0x10 10.1.0.1/24 server 192.0.2.9
+like "which says that the node is there" "$OUT" "10.1.0.1 in supernet 0x00000000000000000010 is on sn0 already"
+is "said on the group client's socket" "$(client a 'varpd_client_set 0x10 192.0.2.9')" OK
+must a leave 0x10 10.1.0.2
+status_is "it may be named then" 0 ctl a join 0x10 10.1.0.2/24 server 192.0.2.9
 must a leave 0x10 10.1.0.2
 check "now it can be sent to" unwarned "cannot be sent"
 for address in 10.1.0.0/24 10.1.0.255/24 10.1.0.7/0; do status_is "$address is no host's address" 1 ctl a join 0x10 "$address"; done
@@ -130,6 +137,36 @@ is "no other word about it" "$(warnings | grep -c gone0)" 1
 must a detach gone0
 check "detach forgets it" unwarned gone0
 is "client cleared" "$(client a 'varpd_client_clear 0x10')" OK
+
+# --- Pins that somebody has removed -----------------------------------------------------------------------------------------
+
+is "a server again" "$(client a 'varpd_client_set 0x10 192.0.2.9')" OK
+is "all is well again: no warnings" "$(warnings)" ""
+if [ "$(value a '.underlays[0].attached_by' status)" = tcx ]; then
+	rm "$(pins a)"/links/decap-*
+	check "the pin of the underlay's program" warned "nothing is forwarded over eth0: somebody has removed the pin"
+fi
+rm -rf "/sys/fs/bpf/varp/$PREFIX-a"
+check "the pins of all maps" warned "removed pinned maps .varp_cache first of all. from $(pins a): .*leave and detach what is here, restart varpd"
+like "status does not say OK" "$(ctl a status)" "varpd $PREFIX-a: [12] warning"
+must a leave 0x10
+must a detach eth0
+varpd_stop a
+varpd_start a -c "$conf"
+must a attach eth0
+must a join 0x10 10.1.0.1/24 server 192.0.2.9
+is "what it says helps" "$(warnings)" ""
+is "its server is cleared" "$(client a 'varpd_client_clear 0x10')" OK
+
+# --- Mappings that nobody is told ---------------------------------------------------------------------------------------------
+
+told a 'varpd_add 0x60 10.6.0.1 192.0.2.1' 'varpd_add 0x60 10.6.0.2 192.0.2.1'
+check "not served: said" warned "supernet 0x00000000000000000060 has 2 mappings here and is not served, so nobody is told them: varpd_server_set 0x00000000000000000060"
+told a 'varpd_add 0x61 10.6.0.1 192.0.2.1'
+check "one line for all" warned "is not served .so are 1 more supernets."
+told a 'varpd_server_set 0x60' 'varpd_remove 0x61 10.6.0.1'
+check "served or removed: nothing is said" unwarned "is not served"
+told a 'varpd_remove 0x60 10.6.0.1' 'varpd_remove 0x60 10.6.0.2' 'varpd_server_clear 0x60'
 
 # --- Exit status 5 is for a lack of privileges only -----------------------------------------------------------------------
 

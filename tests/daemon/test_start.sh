@@ -31,6 +31,12 @@ check "--help names every option of the interface" bash -c '
 	help=$("$1" --help) && for o in -i -c --netns --state-dir --insecure --varp-port --grp-mgr-listen --grp-clt-listen --check; do
 		grep -q -e "$o" <<<"$help" || { echo "$o"; exit 1; }; done' - "$VARPD"
 status_is "unknown option" 1 "$VARPD" --frobnicate
+for option in --insec --vers "--varp 2500" --varp-p=2500; do
+	# shellcheck disable=SC2086
+	status_is "the beginning of an option: $option" 1 "$VARPD" $option --check
+	like "is none" "$OUT" "unrecognized option '${option%% *}'"
+done
+status_is "whole options" 0 "$VARPD" --insecure --varp-port 2500 --key-port=2502 --check
 status_is "unexpected argument" 1 "$VARPD" eth0
 status_is "option without its value" 1 "$VARPD" --varp-port
 fails "bad port" 1 "varp-port: .*not within 1 to 65535" "${daemon[@]}" --varp-port 70000

@@ -104,6 +104,24 @@ static void check_listing(struct store *store)
 	}
 }
 
+/* What is taken for a secret is one, and a walk ends. */
+static void check_secrets(struct store *store)
+{
+	struct varp_combo at = { 0 };
+	struct store_secret secret;
+	struct varpd_error error;
+	unsigned int total = 0;
+
+	while (!store_secret_next(store, &at, &secret, &error)) {
+		FUZZ_CHECK(secret.mode > VARP_CHANNEL_PLAIN && secret.mode < VARP_CHANNEL_MODES);
+		FUZZ_CHECK(secret.rotate_s >= 1 && secret.rotate_s <= INT32_MAX && total++ < 10000);
+		FUZZ_CHECK(memcmp(&secret.combo, &at, sizeof(at)) >= 0);
+		at = secret.combo;
+		if (!store_combo_advance(&at))
+			break;
+	}
+}
+
 static void change(struct store *store)
 {
 	struct varp_table_entry entry = { .ttl_s = 60 };
@@ -137,6 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		} else {
 			varp_table_each(table, NULL, visit, NULL);
 			check_listing(store);
+			check_secrets(store);
 			change(store);
 		}
 		store_close(store);

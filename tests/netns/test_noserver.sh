@@ -22,6 +22,8 @@ is "counted by the client" "$(stat_of a .varp.nak_noauthority_received)" 1
 is "counted by the server" "$(stat_of s .varp.nak_noauthority_sent)" 1
 check "logged by the client" log_has a "192.0.2.9.*0x00000000000000000040\|0x00000000000000000040.*192.0.2.9"
 check "logged by the server" log_has s "0x00000000000000000040"
+status_is "resolve: not known" 3 ctl a resolve 0x40 10.4.0.3
+like "and why" "$OUT" "10.4.0.3 of supernet 0x00000000000000000040 is not known: server 192.0.2.9 does not serve the supernet; name the right"
 
 # A server that does not answer: the window ends.
 pair 0x10
@@ -38,10 +40,13 @@ if [ "$SCALE" -eq 1 ]; then num "and not much later" "$took" -lt 6500; fi
 is "the request was sent at 0, 0.25, 0.75, 1.75 and 3.75 s" "$(($(stat_of a .varp.requests_sent) - asked))" 5
 is "no entry is left" "$(value a '[.[] | select(.vaddr == "10.1.0.2")] | length' cache show)" 0
 status_is "resolve times out" 4 ctl a resolve 0x10 10.1.0.2 --timeout 1
+like "and says that the server is silent" "$OUT" "timed out, its server 192.0.2.9 does not answer at UDP port 2500: does varpd run there"
 
 # It comes back within the window of the next packet.
 kill -CONT "${VARPD_PID[s]}"
 check "server is back: ping is answered" wait_for 5 reach a 10.1.0.2
+status_is "resolve of what it does not know" 3 ctl a resolve 0x10 10.1.0.77
+like "says so" "$OUT" "not known: server 192.0.2.9 has no such mapping"
 must a cache flush 0x10
 kill -STOP "${VARPD_PID[s]}"
 asked=$(stat_of a .varp.requests_sent)

@@ -18,6 +18,7 @@ client_is() { [ "$(value "$1" '.clients[0].protection' status)" = "$2" ]; }
 error_is() { [[ $(value "$1" '.clients[0].session_error' status) =~ $2 ]]; }
 sessions() { value s '.servers[0].sessions' status; }
 restart() { varpd_stop "$1"; varpd_start "$1"; }
+asked=0
 # forget HOST: its session and cache, so that the next packet has to ask in a new session
 forget() { ctl "$1" cache flush >/dev/null; }
 # refused NAME CLIENT-REGEX [SERVER-REGEX]: a's exchange with s fails, and each side that can mend it is told how
@@ -26,6 +27,11 @@ refused() {
 		not_ok "$1: the client says why" "$(value a '.clients[0]' status)"; fi
 	if [ -n "${3:-}" ]; then check "$1: the server's log says why" wait_for 10 logged s "$3"; fi
 	like "$1: status warns" "$(value a '.warnings[]' status)" "no new session"
+	if [ -z "$(value a '.clients[0].session_s // empty' status)" ]; then
+		asked=$((asked + 1))	# each time another vaddr, for one of before may be known not to be known
+		status_is "$1: resolve fails" 4 ctl a resolve 0x10 "10.1.9.$asked" --timeout 0.5
+		like "$1: resolve says why" "$OUT" "timed out, no session with its server [0-9.]*: .*$2"
+	fi
 }
 
 for host in a b s; do host_pki "$host"; done
@@ -141,13 +147,36 @@ check "with a new certificate it is a member again" wait_for 15 client_is a cert
 is "and is answered" "$(pinged a 10.1.0.2 -c 1 -W 5)" 1
 check "the log says that it is over" logged a "session with server 192.0.2.9 for supernet $snid, by certificate"
 
+# --- A certificate that is bound to a node: for every node of this host, not just the one that the session was asked for as ---------
+
+issue a member 0x10 10.1.0.1
+restart a
+check "a has a session as 10.1.0.1" wait_for 10 client_is a certificate
+status_is "it cannot join as another node, too" 2 ctl a join 0x10 10.1.0.3/24 dev sn7
+like "and is told what that takes" "$OUT" "not as 10.1.0.3: issue one with urn:varp:$snid:member:10.1.0.3 "
+is "nothing of it is left" "$(value a '[.nodes[].vaddr] | join(" ")' status) $(ns_ip a -br link show sn7 2>/dev/null)" "10.1.0.1 "
+must b join 0x10 10.1.0.3/24 dev sn7
+must b leave 0x10 10.1.0.3
+issue a member 0x10 10.1.0.1 member 0x10 10.1.0.3
+check "named in another certificate, it can" wait_for 5 ctl a join 0x10 10.1.0.3/24 dev sn7
+forget a
+is "and lookups are answered" "$(pinged a 10.1.0.2 -c 1 -W 5)" 1
+issue a member 0x10 10.1.0.1
+refused "bound to one of two nodes" "other nodes only, not as 10.1.0.3: .* or .varpctl leave. that node"
+is "its session is over" "$(value a '.clients[0].session_s' status)" null
+forget a
+status_is "nothing is looked up" 4 ctl a resolve 0x10 10.1.0.2
+must a leave 0x10 10.1.0.3
+check "without that node there is a session again" wait_for 35 client_is a certificate
+is "and lookups are answered again" "$(pinged a 10.1.0.2 -c 1 -W 5)" 1
+
 # --- Each kind of wrong certificate ---------------------------------------------------------------------------------------------
 
 # as NAME: a gets another certificate, and forgets its session by a restart
 again() { restart a; }
 issue a member 0x11 member 0x10 10.1.0.77
 again
-refused "certificate for another node" "does not take this host for a member" "its credentials do not permit"
+refused "certificate for another node" "member of supernet $snid as other nodes only, not as 10.1.0.1"
 issue a server 0x10
 again
 refused "certificate of another role" "does not take this host for a member" "its credentials do not permit"

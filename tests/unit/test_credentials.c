@@ -566,6 +566,45 @@ static void test_certificate_permits_what_it_names(void **state)
 	EVP_PKEY_free(key);
 }
 
+/* Only who is bound to nodes, and to none of them, is excluded; who is no member at all is not. */
+static void test_certificate_excludes_other_nodes(void **state)
+{
+	static const struct {
+		const char *grants[2], *snid, *vaddr;
+		bool excluded;
+	} rows[] = {
+		{ { MEMBER ":10.1.0.1" }, SNID, "10.1.0.1", false },
+		{ { MEMBER ":10.1.0.1" }, SNID, "10.1.0.2", true },
+		{ { MEMBER ":10.1.0.1" }, SNID, "2001:db8::1", true },
+		{ { MEMBER ":10.1.0.1" }, SNID, NULL, true },
+		{ { MEMBER ":10.1.0.1" }, OTHER, "10.1.0.2", false },
+		{ { MEMBER ":10.1.0.1", MEMBER ":10.1.0.2" }, SNID, "10.1.0.2", false },
+		{ { MEMBER ":10.1.0.1", MEMBER }, SNID, "10.1.0.2", false },
+		{ { MEMBER ":10.1.0.1", "urn:varp:*:member" }, SNID, "10.1.0.2", false },
+		{ { MEMBER ":10.1.0.1", SERVER }, SNID, "10.1.0.2", true },
+		{ { "urn:varp:*:member:10.1.0.1" }, OTHER, "10.1.0.2", true },
+		{ { MEMBER }, SNID, "10.1.0.2", false },
+		{ { MEMBER }, SNID, NULL, false },
+		{ { SERVER }, SNID, "10.1.0.2", false },
+	};
+	EVP_PKEY *key = pki_make_key();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct wish wish = { .grants = { rows[i].grants[0], rows[i].grants[1] } };
+		struct varp_snid snid = snid_of(rows[i].snid);
+		struct varp_addr vaddr;
+		X509 *cert = issue(&wish, key);
+
+		if (rows[i].vaddr)
+			varp_addr_parse(rows[i].vaddr, &vaddr);
+		if (grants_exclude(cert, &snid, rows[i].vaddr ? &vaddr : NULL) != rows[i].excluded)
+			fail_msg("row %zu", i);
+		X509_free(cert);
+	}
+	EVP_PKEY_free(key);
+}
+
 static void test_manager_of_some_or_all(void **state)
 {
 	static const struct {
@@ -987,6 +1026,7 @@ int main(void)
 		cmocka_unit_test_setup(test_private_key_that_others_may_read_is_refused, set_up),
 		cmocka_unit_test_setup(test_certificates_let_members_in, set_up),
 		cmocka_unit_test_setup(test_certificate_permits_what_it_names, set_up),
+		cmocka_unit_test_setup(test_certificate_excludes_other_nodes, set_up),
 		cmocka_unit_test_setup(test_manager_of_some_or_all, set_up),
 		cmocka_unit_test_setup(test_certificates_that_do_not_hold_are_refused, set_up),
 		cmocka_unit_test_setup(test_client_without_credentials_is_refused, set_up),

@@ -399,6 +399,58 @@ static void test_store_directory_that_is_a_file_is_refused(void **state)
 	assert_non_null(strstr(error.text, db));
 }
 
+/* What a link names must be neither read nor written, nor have its mode changed. */
+static void test_store_symbolic_links_are_not_followed(void **state)
+{
+	static const char *const names[] = {
+		"varp.db", "varp.db-wal", "varp.db-shm", "varp.db-journal", "varp.lock",
+	};
+	char target[] = "/tmp/varp-test-target-XXXXXX", path[128];
+	int fd = mkstemp(target);
+	struct stat st;
+
+	(void)state;
+	assert_true(fd >= 0 && !fchmod(fd, 0644));
+	for (size_t i = 0; i < 2 * sizeof(names) / sizeof(names[0]); i++) {
+		struct varpd_error error = { "" };
+		struct store *store = NULL;
+
+		/* To a file, and to one that would be made. */
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i / 2]);
+		unlink(path);	/* a lock of one of the others */
+		if (i % 2)
+			assert_int_equal(symlink(target, path), 0);
+		else
+			assert_int_equal(symlink("/tmp/varp-test-target-none", path), 0);
+		if (store_open(&store, dir, &error) != -ELOOP)
+			fail_msg("%s: %s", names[i / 2], error.text);
+		assert_non_null(strstr(error.text, path));
+		assert_non_null(strstr(error.text, "symbolic link"));
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(access("/tmp/varp-test-target-none", F_OK), -1);
+	}
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	assert_int_equal(st.st_mode & 0777, 0644);
+	close(fd);
+	unlink(target);
+}
+
+/* The way to the directory is its administrator's. */
+static void test_store_directory_may_be_a_symbolic_link(void **state)
+{
+	char link[128];
+	struct store *store;
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s-link", dir);
+	assert_int_equal(symlink(dir, link), 0);
+	assert_int_equal(store_open(&store, link, NULL), 0);
+	store_close(store);
+	assert_int_equal(access(db, F_OK), 0);
+	assert_int_equal(unlink(link), 0);
+}
+
 /* --- Damage. Each row spoils a good database; the file must be refused and stay as it is --- */
 
 static void run_sql(const char *sql)
@@ -467,9 +519,16 @@ static void spoil_emptied(void)
 	assert_int_equal(truncate(db, 0), 0);
 }
 
-/* As a varpd wrote it that knew of no channels. */
+/* As a varpd wrote it that knew of no secrets. */
+static void make_schema_2(void)
+{
+	run_sql("DROP TABLE secrets; PRAGMA user_version=2");
+}
+
+/* As one wrote it that knew of no channels either. */
 static void make_schema_1(void)
 {
+	make_schema_2();
 	run_sql("DROP TABLE channels; PRAGMA user_version=1");
 }
 
@@ -571,32 +630,159 @@ static void test_channels_damaged_are_refused(void **state)
 	}
 }
 
-static void test_schema_1_is_upgraded(void **state)
+static struct store_secret secret_of(const char *snid, uint8_t chid, uint32_t mode, uint32_t rotate_s)
 {
-	struct store_channel one = channel_of("0x10", 1, VARP_CHANNEL_AUTH, 1), got;
+	struct store_secret secret;
+
+	memset(&secret, 0, sizeof(secret));
+	assert_int_equal(varp_snid_parse(snid, &secret.combo.snid), 0);
+	secret.combo.chid.b[5] = chid;
+	secret.mode = mode;
+	secret.rotate_s = rotate_s;
+	memset(secret.secret, chid + 0x40, sizeof(secret.secret));
+	return secret;
+}
+
+static void put_secret(struct store *store, const struct store_secret *secret)
+{
+	assert_int_equal(store_begin(store, NULL), 0);
+	assert_int_equal(store_secret_put(store, secret, NULL), 0);
+	assert_int_equal(store_commit(store, NULL), 0);
+}
+
+static void check_secret(const struct store_secret *got, const struct store_secret *wanted)
+{
+	assert_memory_equal(&got->combo, &wanted->combo, sizeof(got->combo));
+	assert_int_equal(got->mode, wanted->mode);
+	assert_int_equal(got->rotate_s, wanted->rotate_s);
+	assert_memory_equal(got->secret, wanted->secret, sizeof(got->secret));
+}
+
+/* Neither served supernets nor varpd_init have anything to do with them. */
+static void test_secrets_survive_and_go_one_by_one(void **state)
+{
+	struct store_secret one = secret_of("0x10", 1, VARP_CHANNEL_AEAD, 3600), got;
+	struct store_secret two = secret_of("0x10", 2, VARP_CHANNEL_AUTH, 4);
 	struct store *store = open_ok();
+	struct varp_combo at = { 0 };
 
 	(void)state;
+	put_secret(store, &two);
+	put_secret(store, &one);
+	two.rotate_s = 30 * 24 * 3600;
+	put_secret(store, &two);
 	assert_int_equal(store_begin(store, NULL), 0);
 	assert_int_equal(store_server_set(store, &one.combo.snid, 900, NULL), 0);
+	assert_int_equal(store_server_clear(store, &one.combo.snid, NULL), 0);
+	assert_int_equal(store_clear(store, NULL), 0);
 	assert_int_equal(store_commit(store, NULL), 0);
 	store_close(store);
-	make_schema_1();
+	store = open_ok();
+	assert_int_equal(store_secret_next(store, &at, &got, NULL), 0);
+	check_secret(&got, &one);
+	at = got.combo;
+	assert_true(store_combo_advance(&at));
+	assert_int_equal(store_secret_next(store, &at, &got, NULL), 0);
+	check_secret(&got, &two);
+	at = got.combo;
+	assert_true(store_combo_advance(&at));
+	assert_int_equal(store_secret_next(store, &at, &got, NULL), -ENOENT);
+	assert_int_equal(store_begin(store, NULL), 0);
+	assert_int_equal(store_secret_remove(store, &one.combo, NULL), 0);
+	assert_int_equal(store_secret_remove(store, &one.combo, NULL), -ENOENT);
+	assert_int_equal(store_commit(store, NULL), 0);
+	assert_int_equal(store_secret_get(store, &one.combo, &got, NULL), -ENOENT);
+	assert_int_equal(store_secret_get(store, &two.combo, &got, NULL), 0);
+	store_close(store);
+}
+
+static void test_secrets_damaged_are_refused(void **state)
+{
+	static const char *const rows[] = {
+		"UPDATE secrets SET mode = 0",
+		"UPDATE secrets SET mode = 3",
+		"UPDATE secrets SET mode = 'auth'",
+		"UPDATE secrets SET rotate = 0",
+		"UPDATE secrets SET rotate = 4294967296",
+		"UPDATE secrets SET rotate = 'hourly'",
+		"UPDATE secrets SET secret = x''",
+		"UPDATE secrets SET secret = zeroblob(31)",
+		"UPDATE secrets SET secret = zeroblob(33)",
+		"UPDATE secrets SET secret = '12345678901234567890123456789012'",
+		"UPDATE secrets SET snid = x'01'",
+		"UPDATE secrets SET chid = x'0102'",
+	};
+	struct store_secret one = secret_of("0x10", 1, VARP_CHANNEL_AUTH, 60), got;
+	struct varp_combo first = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct varpd_error error = { "" };
+		struct store *store = open_ok();
+
+		put_secret(store, &one);
+		store_close(store);
+		run_sql(rows[i]);
+		store = open_ok();
+		if (store_secret_next(store, &first, &got, &error) != -EUCLEAN)
+			fail_msg("%s", rows[i]);
+		assert_non_null(strstr(error.text, "no channel's secret"));
+		store_close(store);
+		run_sql("DELETE FROM secrets");
+	}
+}
+
+/* What was there before stays, and what came later can be used, also the next time. */
+static void check_upgrade(void (*make_old)(void), bool has_channels)
+{
+	struct store_channel one = channel_of("0x10", 1, VARP_CHANNEL_AUTH, 1), got;
+	struct store_secret secret = secret_of("0x10", 1, VARP_CHANNEL_AUTH, 60), known;
+	struct store *store = open_ok();
+
+	assert_int_equal(store_begin(store, NULL), 0);
+	assert_int_equal(store_server_set(store, &one.combo.snid, 900, NULL), 0);
+	assert_int_equal(store_channel_put(store, &one, 1, NULL), 0);
+	assert_int_equal(store_commit(store, NULL), 0);
+	store_close(store);
+	make_old();
 	for (int i = 0; i < 2; i++) {
 		store = open_ok();
+		if (!i)
+			assert_int_equal(store_channel_get(store, &one.combo, &got, NULL),
+					 has_channels ? 0 : -ENOENT);
 		assert_int_equal(store_begin(store, NULL), 0);
 		assert_int_equal(store_channel_put(store, &one, 1, NULL), 0);	/* served, as before */
 		assert_int_equal(store_commit(store, NULL), 0);
+		put_secret(store, &secret);
 		store_close(store);
 	}
 	store = open_ok();
 	assert_int_equal(store_channel_get(store, &one.combo, &got, NULL), 0);
+	assert_int_equal(store_secret_get(store, &secret.combo, &known, NULL), 0);
 	store_close(store);
+}
+
+static void test_schema_1_is_upgraded(void **state)
+{
+	(void)state;
+	check_upgrade(make_schema_1, false);
+}
+
+static void test_schema_2_is_upgraded(void **state)
+{
+	(void)state;
+	check_upgrade(make_schema_2, true);
 }
 
 static void spoil_newer(void)
 {
-	run_sql("PRAGMA user_version=3");
+	run_sql("PRAGMA user_version=4");
+}
+
+static void spoil_older_table(void)
+{
+	make_schema_2();
+	run_sql("DROP TABLE channels; CREATE TABLE channels (snid BLOB)");
 }
 
 static void spoil_older(void)
@@ -659,6 +845,7 @@ static const struct {
 	{ "unknown schema", spoil_older, -EUCLEAN, "unknown schema" },
 	{ "another program's", spoil_application, -EUCLEAN, "not varpd's" },
 	{ "table missing", spoil_table, -EUCLEAN, "damaged" },
+	{ "older, with another table", spoil_older_table, -EUCLEAN, "damaged" },
 	{ "key too short", spoil_short_key, -EUCLEAN, "row" },
 	{ "address is text", spoil_text_key, -EUCLEAN, "row" },
 	{ "ttl out of range", spoil_ttl, -EUCLEAN, "row" },
@@ -735,7 +922,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_channels_survive_and_go_with_their_supernet),
 		TEST(test_channels_damaged_are_refused),
+		TEST(test_secrets_survive_and_go_one_by_one),
+		TEST(test_secrets_damaged_are_refused),
 		TEST(test_schema_1_is_upgraded),
+		TEST(test_schema_2_is_upgraded),
 		TEST(test_store_committed_changes_are_read_back),
 		TEST(test_store_load_replaces_what_the_table_has),
 		TEST(test_store_rolled_back_and_unfinished_changes_are_gone),
@@ -747,6 +937,8 @@ int main(void)
 		TEST(test_store_directory_in_use_is_refused),
 		TEST(test_store_directory_is_made_with_its_parents),
 		TEST(test_store_directory_that_is_a_file_is_refused),
+		TEST(test_store_symbolic_links_are_not_followed),
+		TEST(test_store_directory_may_be_a_symbolic_link),
 		TEST(test_store_damaged_file_is_refused_and_left_alone),
 	};
 

@@ -53,6 +53,9 @@ static void test_options_wrong_are_refused(void **state)
 		{ "", 1, "no command given; see `varpctl help`\n" },
 		{ "-x status", 1, "unknown option -x; see `varpctl help`\n" },
 		{ "status --nope", 1, "unknown option --nope; see `varpctl help`\n" },
+		{ "status --js", 1, "unknown option --js; see `varpctl help`\n" },
+		{ "--inst x status", 1, "unknown option --inst; see `varpctl help`\n" },
+		{ "--inst=x status", 1, "unknown option --inst=x; see `varpctl help`\n" },
 		{ "-i", 1, "option -i needs a value; see `varpctl help`\n" },
 		{ "-i a/b status", 1,
 		  "-i 'a/b' is not the name of an instance (letters, digits, '.', '_', '-'); "
