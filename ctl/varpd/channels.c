@@ -14,6 +14,8 @@
 #include <time.h>
 
 #include "addr.h"
+#include "channel_keys.h"
+#include "keyx.h"
 #include "log.h"
 #include "varpd.h"
 
@@ -329,6 +331,18 @@ static int change(struct varpd *varpd, const struct varp_combo *combo,
 	return err;
 }
 
+/* A secret made room for keys of the server, if it has any: not to wait for the next exchange. */
+static void fetch_keys(struct varpd *varpd, const struct varp_combo *combo)
+{
+	struct varp_addr server;
+
+	if (varp_table_serves(varp_engine_table(varpd->engine), &combo->snid, NULL))
+		channel_keys_changed(varpd, combo);
+	else if (!varpd->config.insecure &&
+		 varp_engine_client_get(varpd->engine, &combo->snid, &server))
+		keyx_want(varpd->keyx, &combo->snid, &server);
+}
+
 int channels_set(struct channels *channels, const struct varp_combo *combo, uint32_t mode,
 		 const uint8_t secret[VARP_CHANNEL_KEY_LEN], uint32_t rotate_s,
 		 struct varpd_error *error)
@@ -352,6 +366,8 @@ int channels_set(struct channels *channels, const struct varp_combo *combo, uint
 	varpd_log(VARPD_LOG_NOTICE, "channel %s of supernet %s is now %s",
 		  varp_chid_format(&combo->chid, chid), varp_snid_format(&combo->snid, snid),
 		  channels_mode_name(mode));
+	if (mode == VARP_CHANNEL_PLAIN)
+		fetch_keys(channels->varpd, combo);
 	renew_all(channels);
 	return 0;
 }
