@@ -22,36 +22,43 @@ static __always_inline __u64 crypt_bound(__u64 off)
 	x " += " y "; " z " ^= " x "; %[t] = " z "; "		\
 	z " <<= " #n "; %[t] >>= " #rest "; " z " |= %[t]; "
 
-#define CHACHA_LOAD(x, n)	x " = *(u32 *)(%[work] + " n "); "
-#define CHACHA_STORE(x, n)	"*(u32 *)(%[work] + " n ") = " x "; "
+/* The same step of two quarter rounds, whose words are a, b, c, d and e, f, g, h. */
+#define CHACHA_STEP_AB(n, rest)					\
+	CHACHA_STEP("%[a]", "%[b]", "%[d]", n, rest) CHACHA_STEP("%[e]", "%[f]", "%[h]", n, rest)
+#define CHACHA_STEP_CD(n, rest)					\
+	CHACHA_STEP("%[c]", "%[d]", "%[b]", n, rest) CHACHA_STEP("%[g]", "%[h]", "%[f]", n, rest)
+
+#define CHACHA_LOAD(x, n)	"%[" #x "] = *(u32 *)(%[work] + %[" #n "]); "
+#define CHACHA_STORE(x, n)	"*(u32 *)(%[work] + %[" #n "]) = %[" #x "]; "
 
 /*
- * A quarter round of words i to l of block n of c->work. In assembly: left to itself the compiler mixes quarter rounds,
- * for which ten registers are too few, and spills and copies take longer than the arithmetic. The processor finds out
- * by itself that they do not depend on each other.
+ * Quarter rounds of words i to l and i2 to l2 of block n of c->work. In assembly: left to itself the compiler mixes
+ * more of them, for which ten registers are too few, and spills and copies take longer than the arithmetic. These two
+ * take all ten.
  */
-#define CHACHA_QUARTER(n, i, j, k, l) do {				\
-	__u32 ra, rb, rc, rd, rt;					\
-	asm volatile(CHACHA_LOAD("%[A]", "%[a]") CHACHA_LOAD("%[B]", "%[b]")	\
-		     CHACHA_LOAD("%[D]", "%[d]") CHACHA_LOAD("%[C]", "%[c]")	\
-		     CHACHA_STEP("%[A]", "%[B]", "%[D]", 16, 16)	\
-		     CHACHA_STEP("%[C]", "%[D]", "%[B]", 12, 20)	\
-		     CHACHA_STEP("%[A]", "%[B]", "%[D]", 8, 24)		\
-		     CHACHA_STORE("%[A]", "%[a]") CHACHA_STORE("%[D]", "%[d]")	\
-		     CHACHA_STEP("%[C]", "%[D]", "%[B]", 7, 25)		\
-		     CHACHA_STORE("%[C]", "%[c]") CHACHA_STORE("%[B]", "%[b]")	\
-		     : [A] "=&w"(ra), [B] "=&w"(rb), [C] "=&w"(rc), [D] "=&w"(rd), [t] "=&w"(rt)	\
-		     : [work] "r"(work), [a] "i"(64 * (n) + 4 * (i)), [b] "i"(64 * (n) + 4 * (j)),	\
-		       [c] "i"(64 * (n) + 4 * (k)), [d] "i"(64 * (n) + 4 * (l))		\
-		     : "memory");					\
+#define CHACHA_QUARTERS(n, i, j, k, l, i2, j2, k2, l2) do {				\
+	__u32 ra, rb, rc, rd, re, rf, rg, rh, rt;					\
+	asm volatile(CHACHA_LOAD(a, o0) CHACHA_LOAD(b, o1) CHACHA_LOAD(d, o3) CHACHA_LOAD(c, o2)	\
+		     CHACHA_LOAD(e, o4) CHACHA_LOAD(f, o5) CHACHA_LOAD(h, o7) CHACHA_LOAD(g, o6)	\
+		     CHACHA_STEP_AB(16, 16) CHACHA_STEP_CD(12, 20) CHACHA_STEP_AB(8, 24)	\
+		     CHACHA_STORE(a, o0) CHACHA_STORE(d, o3) CHACHA_STORE(e, o4) CHACHA_STORE(h, o7)	\
+		     CHACHA_STEP_CD(7, 25)						\
+		     CHACHA_STORE(c, o2) CHACHA_STORE(b, o1) CHACHA_STORE(g, o6) CHACHA_STORE(f, o5)	\
+		     : [a] "=&w"(ra), [b] "=&w"(rb), [c] "=&w"(rc), [d] "=&w"(rd), [e] "=&w"(re),	\
+		       [f] "=&w"(rf), [g] "=&w"(rg), [h] "=&w"(rh), [t] "=&w"(rt)		\
+		     : [work] "r"(work), [o0] "i"(64 * (n) + 4 * (i)), [o1] "i"(64 * (n) + 4 * (j)),	\
+		       [o2] "i"(64 * (n) + 4 * (k)), [o3] "i"(64 * (n) + 4 * (l)),		\
+		       [o4] "i"(64 * (n) + 4 * (i2)), [o5] "i"(64 * (n) + 4 * (j2)),		\
+		       [o6] "i"(64 * (n) + 4 * (k2)), [o7] "i"(64 * (n) + 4 * (l2))		\
+		     : "memory");							\
 } while (0)
 
 #define CHACHA_DOUBLE_ROUNDS	10
 
-/* A quarter round of each of the two blocks. */
-#define CHACHA_BOTH(a, b, c, d)	do {					\
-	CHACHA_QUARTER(0, a, b, c, d);					\
-	CHACHA_QUARTER(1, a, b, c, d);					\
+/* Of each of the two blocks: the processor finds out by itself that they do not depend on each other. */
+#define CHACHA_BOTH(i, j, k, l, i2, j2, k2, l2)	do {		\
+	CHACHA_QUARTERS(0, i, j, k, l, i2, j2, k2, l2);		\
+	CHACHA_QUARTERS(1, i, j, k, l, i2, j2, k2, l2);		\
 } while (0)
 
 /*
@@ -71,14 +78,10 @@ __noinline int chacha20_blocks(struct crypt *c, __u32 at, __u32 then)
 		work[i] = work[16 + i] = c->state[i];
 	work[16 + 12]++;
 	for (i = 0; i < CHACHA_DOUBLE_ROUNDS; i++) {
-		CHACHA_BOTH(0, 4, 8, 12);
-		CHACHA_BOTH(1, 5, 9, 13);
-		CHACHA_BOTH(2, 6, 10, 14);
-		CHACHA_BOTH(3, 7, 11, 15);
-		CHACHA_BOTH(0, 5, 10, 15);
-		CHACHA_BOTH(1, 6, 11, 12);
-		CHACHA_BOTH(2, 7, 8, 13);
-		CHACHA_BOTH(3, 4, 9, 14);
+		CHACHA_BOTH(0, 4, 8, 12, 1, 5, 9, 13);
+		CHACHA_BOTH(2, 6, 10, 14, 3, 7, 11, 15);
+		CHACHA_BOTH(0, 5, 10, 15, 1, 6, 11, 12);
+		CHACHA_BOTH(2, 7, 8, 13, 3, 4, 9, 14);
 	}
 
 	first = (crypt_u32 *)(c->b + crypt_bound(at));

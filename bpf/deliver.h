@@ -20,9 +20,14 @@ static __always_inline int deliver_address(struct __sk_buff *skb, const struct v
 	return bpf_skb_store_bytes(skb, 0, &eth, sizeof(eth), 0);
 }
 
-/* From the underlay: the peer's other end takes the packet without another turn through a queue. */
+/*
+ * From the underlay: the peer's other end takes the packet without another turn through a queue. What was opened comes
+ * one by one, though, for nobody could merge it before; sent out of the peer, it is merged at the node device.
+ */
 static __always_inline int deliver_arrived(const struct varp_local *local)
 {
+	if (local->mode)
+		return bpf_redirect(local->peer, 0);
 	if (local->dev)
 		return bpf_redirect(local->dev, BPF_F_INGRESS);
 	return bpf_redirect_peer(local->peer, 0);

@@ -3,10 +3,13 @@
  * Poly1305 (RFC 8439, section 2.5) over the additional data, the text and the lengths of a struct crypt. Called by
  * aead.h and by the tests.
  *
- * BPF multiplies 64 bits to 64 bits. Numbers are five limbs of 32 bits in registers of 64, and sums keep their carries
- * until after the multiplication: r's words are below 2^28 (its clamping sees to that), those of the accumulator with a
- * block added below 2^34, so that no sum of products reaches 2^64. Since the low two bits of r's upper words are zero
- * too, what passes 2^130 comes back multiplied by 5/4, which is exact.
+ * BPF multiplies 64 bits to 64 bits. Numbers are five limbs of 32 bits in registers of 64. Since the low two bits of
+ * r's upper words are zero, what passes 2^130 comes back multiplied by 5/4, which is exact.
+ *
+ * Carries go one limb up, all at once, and not through all limbs one after the other, for which each block would have
+ * to wait. So limbs are longer than 32 bits; with a block added they are below 3.6 * 2^32 (the lowest, which takes what
+ * comes back) and 3 * 2^32. r's words are below 2^28 (its clamping sees to that) and 5/4 of them below 1.25 * 2^28. The
+ * largest of the four sums is then below (3.6 + 3 * 3 * 1.25) * 2^60, which is below 2^64.
  */
 #ifndef VARP_BPF_POLY1305_H
 #define VARP_BPF_POLY1305_H
@@ -17,6 +20,15 @@
 #define POLY_BLOCK	16
 #define POLY_BLOCKS_MAX	((CRYPT_AAD_LEN + CRYPT_TEXT_MAX + POLY_BLOCK) / POLY_BLOCK)
 #define POLY_LOW	0xffffffffULL
+
+/* By a move of half a register, where the compiler would shift twice. */
+static __always_inline __u64 poly1305_low(__u64 x)
+{
+	__u32 low = x;
+
+	asm volatile("" : "+w"(low));
+	return low;
+}
 
 /* key: r, as it lies. */
 static __always_inline void poly1305_init(struct crypt *c, const crypt_u32 key[4])
@@ -55,14 +67,11 @@ __noinline int poly1305_blocks(struct crypt *c, __u32 blocks)
 		d3 = h0 * c->r[3] + h1 * c->r[2] + h2 * c->r[1] + h3 * c->r[0] + h4 * c->s[3];
 		h4 = h4 * c->r[0];
 
-		d1 += d0 >> 32;
-		d2 += d1 >> 32;
-		d3 += d2 >> 32;
 		h4 += d3 >> 32;
-		h0 = (d0 & POLY_LOW) + (h4 >> 2) * 5;
-		h1 = d1 & POLY_LOW;
-		h2 = d2 & POLY_LOW;
-		h3 = d3 & POLY_LOW;
+		h3 = poly1305_low(d3) + (d2 >> 32);
+		h2 = poly1305_low(d2) + (d1 >> 32);
+		h1 = poly1305_low(d1) + (d0 >> 32);
+		h0 = poly1305_low(d0) + (h4 >> 2) * 5;
 		h4 &= 3;
 	}
 	c->h[0] = h0, c->h[1] = h1, c->h[2] = h2, c->h[3] = h3, c->h[4] = h4;

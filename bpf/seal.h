@@ -127,7 +127,10 @@ static __always_inline int seal_finish(void)
 						: auth_mac(c, bench->len);
 }
 
-/* Option, tag and text behind headers that there is room for now. */
+/*
+ * Option and tag behind headers that there is room for now, and the text if it has changed: writing all of it would have
+ * the kernel gather the packet into one piece first.
+ */
 static __noinline int sealed_store(struct __sk_buff *skb, __u32 opt_off, __u64 len)
 {
 	struct bench *bench = bench_get();
@@ -143,6 +146,8 @@ static __noinline int sealed_store(struct __sk_buff *skb, __u32 opt_off, __u64 l
 				VARP_GENEVE_KEYED_TAGGED_LEN, 0) ||
 	    bpf_skb_store_bytes(skb, opt_off + VARP_GENEVE_KEYED_TAGGED_LEN, c->tag, sizeof(c->tag), 0))
 		return -1;
+	if (bench->mode != VARP_CHANNEL_AEAD)
+		return 0;
 	return bpf_skb_store_bytes(skb, opt_off + sizeof(struct varp_geneve_keyed), c->b + CRYPT_TEXT, len, 0);
 }
 

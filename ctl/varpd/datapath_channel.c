@@ -17,12 +17,21 @@
 #include "ethtool.h"
 
 /*
- * A tag is over what is on the wire: segments and checksums have to be made before. The first takes
- * the second with it; they are named for kernels that do not see to it.
+ * At the node device: a tag is over what is on the wire, so segments and checksums have to be made
+ * before. The first takes the second with it; they are named for kernels that do not see to it.
  */
-static const char *const features[] = {
+static const char *const sent_whole[] = {
 	"tx-checksum-ip-generic", "tx-tcp-segmentation", "tx-tcp6-segmentation",
 	"tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation", "tx-udp-segmentation",
+};
+
+/*
+ * At its peer, which hands over what was opened, packet by packet: to a device whose other end could
+ * have super-packets, veth takes them for merged already.
+ */
+static const char *const merged_before[] = {
+	"tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation",
+	"tx-tcp-mangleid-segmentation",
 };
 
 static struct varp_combo combo_of(const struct varp_dev *record)
@@ -30,22 +39,43 @@ static struct varp_combo combo_of(const struct varp_dev *record)
 	return (struct varp_combo){ .snid = record->snid, .chid = record->chid };
 }
 
-void dp_device_seal(const struct dp_device *device)
+/* Without it packets are not merged and everything is as well. */
+static void merge_opened(struct datapath *dp, const struct dp_device *device, int fd)
+{
+	struct netlink_link peer;
+	int err = netlink_link_get(dp->nl, NULL, device->record.peer, &peer);
+
+	for (size_t i = 0; !err && i < sizeof(merged_before) / sizeof(merged_before[0]); i++) {
+		err = ethtool_feature(-1, peer.name, merged_before[i], false);
+		if (err == -ENOENT)
+			err = 0;
+	}
+	if (!err)
+		err = ethtool_feature(fd, device->record.name, "rx-gro", true);
+	if (err)
+		varpd_log(VARPD_LOG_WARNING,
+			  "packets of keyed channels are not merged at %s, which makes them slower: %s",
+			  device->record.name, strerror(-err));
+}
+
+void dp_device_seal(struct datapath *dp, const struct dp_device *device)
 {
 	const struct varp_dev *record = &device->record;
-	int fd = record->here ? -1 : netns_open(record->netns);
+	int fd;
 
 	if (record->mode == VARP_CHANNEL_PLAIN)
 		return;
-	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
-		int err = ethtool_feature_off(fd, record->name, features[i]);
+	fd = record->here ? -1 : netns_open(record->netns);
+	for (size_t i = 0; i < sizeof(sent_whole) / sizeof(sent_whole[0]); i++) {
+		int err = ethtool_feature(fd, record->name, sent_whole[i], false);
 
 		if (err && err != -ENOENT)
 			varpd_log(VARPD_LOG_WARNING,
 				  "cannot switch %s of %s off: %s; packets that are not cut up "
 				  "there are dropped (seal_failed)",
-				  features[i], record->name, strerror(-err));
+				  sent_whole[i], record->name, strerror(-err));
 	}
+	merge_opened(dp, device, fd);
 	if (fd >= 0)
 		close(fd);
 }
@@ -76,7 +106,7 @@ static int write_mode(struct datapath *dp, const struct varp_combo *combo, uint8
 		if (memcmp(&its, combo, sizeof(its)) || device->record.mode == mode)
 			continue;
 		device->record.mode = mode;
-		dp_device_seal(device);
+		dp_device_seal(dp, device);
 		err = err ? err : dp_device_store(dp, device);
 		DL_FOREACH(device->nodes, node)
 			err = err ? err : dp_node_store(dp, device, node);

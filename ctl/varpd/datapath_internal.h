@@ -313,8 +313,8 @@ void dp_nexthop_device(struct datapath *dp, const struct netlink_link *link);
 /* enum varp_channel_mode, as the keys that are there say */
 uint8_t dp_channel_mode(const struct datapath *dp, const struct varp_snid *snid,
 			const struct varp_chid *chid);
-/* Switches off what a node device of a keyed channel must leave alone. */
-void dp_device_seal(const struct dp_device *device);
+/* Features of a node device of a keyed channel and of its peer: what both must leave alone, and merging on receipt. */
+void dp_device_seal(struct datapath *dp, const struct dp_device *device);
 
 /* --- datapath_peer.c --- */
 

@@ -146,7 +146,7 @@ static int quieten(struct datapath *dp, struct joining *j, const struct netlink_
 	 * Best effort: such a super-packet would arrive whole over a virtual underlay, where no
 	 * kernel can cut it up any more (see varp_encap).
 	 */
-	ethtool_feature_off(j->netns_fd, dev->name, "tx-udp-segmentation");
+	ethtool_feature(j->netns_fd, dev->name, "tx-udp-segmentation", false);
 	return 0;
 }
 
@@ -253,7 +253,7 @@ static int make_device(struct datapath *dp, struct joining *j, struct dp_device 
 		goto delete_pair;
 	}
 	device->mtu = mtu;
-	dp_device_seal(device);
+	dp_device_seal(dp, device);
 	err = dp_device_store(dp, device);
 	if (!err)
 		err = dp_device_attach(dp, device);

@@ -73,24 +73,26 @@ out:
 	return err;
 }
 
-static int set_off(int fd, const char *dev, uint32_t count, uint32_t place)
+static int set(int fd, const char *dev, uint32_t count, uint32_t place, bool on)
 {
 	uint32_t blocks = (count + FEATURE_BITS - 1) / FEATURE_BITS;
-	struct ethtool_sfeatures *set;
+	uint32_t bit = 1U << place % FEATURE_BITS;
+	struct ethtool_sfeatures *wish;
 	int err;
 
-	set = calloc(1, sizeof(*set) + blocks * sizeof(set->features[0]));
-	if (!set)
+	wish = calloc(1, sizeof(*wish) + blocks * sizeof(wish->features[0]));
+	if (!wish)
 		return -ENOMEM;
-	set->cmd = ETHTOOL_SFEATURES;
-	set->size = blocks;
-	set->features[place / FEATURE_BITS].valid = 1U << place % FEATURE_BITS;
-	err = ethtool(fd, dev, set);
-	free(set);
+	wish->cmd = ETHTOOL_SFEATURES;
+	wish->size = blocks;
+	wish->features[place / FEATURE_BITS].valid = bit;
+	wish->features[place / FEATURE_BITS].requested = on ? bit : 0;
+	err = ethtool(fd, dev, wish);
+	free(wish);
 	return err;
 }
 
-int ethtool_feature_off(int netns_fd, const char *dev, const char *feature)
+int ethtool_feature(int netns_fd, const char *dev, const char *feature, bool on)
 {
 	int fd = netns_socket(netns_fd, HELPER_SOCKET_DEVICE);
 	uint32_t count, place;
@@ -102,7 +104,7 @@ int ethtool_feature_off(int netns_fd, const char *dev, const char *feature)
 	if (!err)
 		err = find_feature(fd, dev, feature, count, &place);
 	if (!err)
-		err = set_off(fd, dev, count, place);
+		err = set(fd, dev, count, place, on);
 	close(fd);
 	return err;
 }

@@ -60,15 +60,35 @@ def channels_before(lab, _settings):
             lab.ctl(host, "join", SUPERNET, f"10.2.{ch}.{n}/24", "channel", hex(ch), "dev", f"ch{ch}")
 
 
-def channels(lab, _peer, settings):
-    prepare(lab, "mtu")
-    numbers = {}
-    for mode, ch in CHANNELS.items():
-        end, busy, _ = iperf_to(lab, f"10.2.{ch}.2", settings.seconds)
+def merge_on_receipt(lab, on):
+    """varpd of both hosts anew, with or without the socket that has the kernel merge plain channels' packets."""
+    for host in "ab":
+        lab.varpds[host].kill()
+        lab.varpd(host, *([] if on else ["--merge", "no"]))
+        wait_for(5, lambda h=host: ("varpgro" in lab.ip(h, "link", "show")) == on, f"merging of {host}: not {'on' if on else 'off'}")
+
+
+def channels(steered=False):
+    """By mode, one after the other; and plain without merging on receipt, which tells its share from cryptography's."""
+    def one(lab, name, mode, settings):
+        end, busy, _ = iperf_to(lab, f"10.2.{CHANNELS[mode]}.2", settings.seconds)
         received = end["sum_received"]
-        numbers[mode] = received["bits_per_second"] / 1e9
-        numbers[f"{mode}_cpu"] = busy / (received["bytes"] / 1e9)
-    return {**numbers, "auth_share": numbers["auth"] / numbers["plain"], "aead_share": numbers["aead"] / numbers["plain"]}
+        return {name: received["bits_per_second"] / 1e9, f"{name}_cpu": busy / (received["bytes"] / 1e9)}
+
+    def run(lab, _peer, settings):
+        prepare(lab, "mtu", steered)
+        numbers = {}
+        for mode in CHANNELS:
+            numbers |= one(lab, mode, mode, settings)
+        merge_on_receipt(lab, False)
+        try:
+            numbers |= one(lab, "single", "plain", settings)
+        finally:
+            merge_on_receipt(lab, True)
+        for name in ("auth", "aead", "single"):
+            numbers[f"{name}_share"] = numbers[name] / numbers["plain"]
+        return numbers
+    return run
 
 
 def channels_after(lab, _settings):
@@ -160,6 +180,17 @@ def rr_metrics():
             Metric("p99", "99th percentile", "us", more=False))
 
 
+def channel_metrics():
+    return (Metric("plain", "plain", "Gbit/s"), Metric("plain_cpu", "plain, processor time", "s/GB", more=False),
+            Metric("single", "plain, not merged", "Gbit/s"),
+            Metric("single_cpu", "plain, not merged, processor time", "s/GB", more=False),
+            Metric("single_share", "plain, not merged against plain", "x"),
+            Metric("auth", "auth", "Gbit/s"), Metric("auth_cpu", "auth, processor time", "s/GB", more=False),
+            Metric("auth_share", "auth against plain", "x", goals=(Goal(0.6),)),
+            Metric("aead", "aead", "Gbit/s"), Metric("aead_cpu", "aead, processor time", "s/GB", more=False),
+            Metric("aead_share", "aead against plain", "x", goals=(Goal(0.3),)))
+
+
 CASES = (
     Case("tcp_super", "TCP, super-packets pass whole", tcp("super"),
          tcp_metrics(Goal(0.95, "bare"), Goal(1.05, "vxlan")), ALL, check=whole),
@@ -173,13 +204,10 @@ CASES = (
     Case("tcp_mtu_16", "TCP, MTU-size frames, 16 flows", tcp("mtu", 16), tcp_metrics(), ALL, check=mtu_sized),
     Case("tcp_wire", "TCP, MTU-size frames with complete checksums, steered, as on a real wire", tcp("wire", steered=True),
          tcp_metrics(), ALL, check=mtu_sized),
-    Case("channels", "TCP, MTU-size frames, by the channel's mode", channels,
-         (Metric("plain", "plain", "Gbit/s"), Metric("plain_cpu", "plain, processor time", "s/GB", more=False),
-          Metric("auth", "auth", "Gbit/s"), Metric("auth_cpu", "auth, processor time", "s/GB", more=False),
-          Metric("auth_share", "auth against plain", "x", goals=(Goal(0.6),)),
-          Metric("aead", "aead", "Gbit/s"), Metric("aead_cpu", "aead, processor time", "s/GB", more=False),
-          Metric("aead_share", "aead against plain", "x", goals=(Goal(0.3),))), ("varp",),
-         before=channels_before, after=channels_after),
+    Case("channels", "TCP, MTU-size frames, by the channel's mode", channels(),
+         channel_metrics(), ("varp",), before=channels_before, after=channels_after),
+    Case("channels_steered", "the same, each host's packets on its own processor", channels(steered=True),
+         channel_metrics(), ("varp",), before=channels_before, after=channels_after),
     Case("udp_64", "UDP 64 B, as fast as it goes", udp(64), udp_metrics(Goal(0.85, "bare"), Goal(1.35, "vxlan")), WITH_FLOOR),
     Case("udp_1400", "UDP 1400 B, as fast as it goes", udp(1400), udp_metrics(), ALL),
     Case("udp_paced", "UDP 100 B, 25 kpps", udp_paced,

@@ -214,7 +214,7 @@ static void test_seal_all_families_and_modes_as_openssls(void **state)
 		for (f = 0; f < ARRAY_SIZE(families); f++) {
 			setup(state);
 			set_mode(modes[m]);
-			put_mapping(1, families[f].there, families[f].othere, BOOT_S, 0);
+			put_mapping(1, families[f].there, families[f].othere, YEAR, 0);
 			for (l = 0; l < ARRAY_SIZE(lens); l++) {
 				struct frame inner = frame_inner(families[f].here, families[f].there, 0, lens[l]), want;
 				struct run r = { .in = inner, .ifindex = harness_node };
@@ -259,7 +259,7 @@ static void test_seal_without_a_key_drops(void **state)
 
 	(void)state;
 	set_mode(VARP_CHANNEL_AEAD);
-	put_mapping(1, "10.1.0.2", "192.0.2.2", BOOT_S, 0);
+	put_mapping(1, "10.1.0.2", "192.0.2.2", YEAR, 0);
 	put_channel(1, 1, &ch);
 	expect_not_sealed("no epoch", &r, VARP_DROP_CHANNEL_KEY);
 	put_epoch(&ch, 7, YEAR, 2 * YEAR);
@@ -282,7 +282,7 @@ static void test_seal_super_packet_drops(void **state)
 
 	(void)state;
 	set_mode(VARP_CHANNEL_AUTH);
-	put_mapping(1, "10.1.0.2", "192.0.2.2", BOOT_S, 0);
+	put_mapping(1, "10.1.0.2", "192.0.2.2", YEAR, 0);
 	r.in = frame_inner("10.1.0.1", "10.1.0.2", 0, 64);
 	expect_not_sealed("super-packet", &r, VARP_DROP_SEAL_FAILED);
 }
@@ -298,7 +298,7 @@ static void test_seal_at_the_node_device_left_to_the_peer(void **state)
 	dev.mode = VARP_CHANNEL_AUTH;
 	dev.is_peer = 0;
 	map_put(harness_obj->maps.varp_devs, &harness_node2, &dev);
-	put_mapping(1, "10.1.0.2", "192.0.2.2", BOOT_S, 0);
+	put_mapping(1, "10.1.0.2", "192.0.2.2", YEAR, 0);
 	assert_int_equal(run_prog(harness_obj->progs.varp_encap, &r), TC_PASS);
 	assert_frames_equal("untouched", &r.out, &r.in);
 	assert_stats_are("not counted", -1);
@@ -316,7 +316,7 @@ static void test_seal_path_mtu_counts_the_longer_option(void **state)
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct run r = { .ifindex = harness_node };
 
-		put_mapping(1, "10.1.0.2", rows[i].raddr, BOOT_S, 0);
+		put_mapping(1, "10.1.0.2", rows[i].raddr, YEAR, 0);
 		r.in = frame_inner("10.1.0.1", "10.1.0.2", 0, rows[i].fits - 28);
 		assert_int_equal(run_prog(harness_obj->progs.varp_encap, &r), TC_ACT_REDIRECT);
 		assert_int_equal(r.out.len, ETH_HLEN + 1500);
@@ -833,7 +833,7 @@ static void test_keys_of_another_channel_not_taken_for_its_own(void **state)
 
 	(void)state;
 	set_mode(VARP_CHANNEL_AEAD);
-	put_mapping(1, "10.1.0.2", "192.0.2.2", BOOT_S, 0);
+	put_mapping(1, "10.1.0.2", "192.0.2.2", YEAR, 0);
 	assert_true(map_get(harness_obj->maps.varp_channels, &combo, &ch));
 	ch.combo.chid = chid(2);
 	map_put(harness_obj->maps.varp_channels, &combo, &ch);
