@@ -237,6 +237,9 @@ $(foreach d,unit scenario bpf fuzz,$(foreach t,$(call test_progs,$(d)),$(eval $(
 # Certificates to test with are made as varpctl makes them.
 $(B)/tests/unit/test_credentials: $(call obj,ctl/varpctl/pki_make.c)
 
+# What the helper process does with the program.
+$(B)/tests/bpf/test_answer: $(call obj,ctl/varpd/answer_shared.c ctl/varpd/answer_shared_pins.c ctl/varpd/log.c)
+
 # These run the program itself.
 $(filter $(B)/tests/unit/test_varpctl_%,$(UNIT_TESTS)): | $(B)/varpctl
 

@@ -39,7 +39,8 @@ names_are() { [ "$(names)" = "$1" ]; }
 ours() { slots | awk '$2 == "varp_answer" { print $3 }'; }
 no_xdp() { ! ns_ip s link show dev eth0 | grep -q prog/xdp; }
 index() { ns_ip s -j link show dev eth0 | jq '.[0].ifindex'; }
-no_pins() { [ -z "$(find /sys/fs/bpf/xdp -maxdepth 1 -name "dispatch-$1-*" 2>/dev/null)" ]; }
+# With the slash: iproute2 may have made it a link.
+no_pins() { [ -z "$(find /sys/fs/bpf/xdp/ -maxdepth 1 -name "dispatch-$1-*" 2>/dev/null)" ]; }
 filter_on() {
 	in_net s xdp-filter load eth0 -f ipv4 -m "${1:-native}" >"$TMP/filter" 2>&1 &&
 	in_net s xdp-filter ip -m src $UNDERLAY4.50 >>"$TMP/filter" 2>&1
@@ -167,7 +168,7 @@ check "and answers" wait_for 10 answers
 ns_ip s link set dev eth0 xdpdrv off
 check "XDP is switched off: ours comes back" wait_for 10 names_are varp_answer
 check "and answers" wait_for 10 answers
-is "no dead pins stay" "$(find /sys/fs/bpf/xdp -maxdepth 1 -name "dispatch-$(index)-*" | wc -l)" 1
+is "no dead pins stay" "$(find /sys/fs/bpf/xdp/ -maxdepth 1 -name "dispatch-$(index)-*" | wc -l)" 1
 told s "varpd_server_clear 0x10"
 check "not served: none" wait_for 10 no_xdp
 check "xdp-filter loads in generic mode" filter_on skb
