@@ -155,7 +155,8 @@ void answer_change(struct answer *answer, const struct varp_command *command)
 	}
 }
 
-const char *answer_how(const struct answer *answer, uint32_t ifindex, bool *shared, const char **why)
+const char *answer_how(const struct answer *answer, uint32_t ifindex, bool *shared,
+		       const char **why)
 {
 	enum answer_how how = ANSWER_USERSPACE;
 

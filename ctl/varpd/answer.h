@@ -59,7 +59,8 @@ void answer_stats(const struct answer *answer, struct answer_stats *out);
  * whether others' XDP programs may be there too; and why not better, for a person (empty: there is no
  * reason to tell).
  */
-const char *answer_how(const struct answer *answer, uint32_t ifindex, bool *shared, const char **why);
+const char *answer_how(const struct answer *answer, uint32_t ifindex, bool *shared,
+		       const char **why);
 /* Can the kernel answer for this supernet now, wherever it does? */
 bool answer_has(const struct answer *answer, const struct varp_snid *snid);
 

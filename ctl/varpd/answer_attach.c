@@ -330,7 +330,10 @@ static bool is_known(const struct answer *answer, uint32_t ifindex)
 	return false;
 }
 
-/* With answers by varpd alone the helper may not, but varpd still may: it has not given up anything yet. */
+/*
+ * With answers by varpd alone the helper may not, but varpd still may: it has not given up anything
+ * yet.
+ */
 static void sweep(const struct answer *answer)
 {
 	const char *instance = answer->varpd->config.instance;
