@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * The last step of encapsulation: out at the underlay, by the next hop that the routes say now. To look a route up for
- * each packet costs as much as all of encapsulation, so each CPU remembers what it was told for a few milliseconds: a
- * route that moves is followed within them, whether varpd lives or not. The neighbour's address is the kernel's to know
- * for each packet, as ever.
+ * The next hop to a raddr. To look a route up for each packet costs as much as all of encapsulation, so each CPU
+ * remembers what it was told for a few milliseconds: a route that moves is followed within them, whether varpd lives or
+ * not. The packet that asks goes the kernel's way itself, which keeps the neighbour's entry in use and verified.
  */
 #ifndef VARP_BPF_NEXTHOP_H
 #define VARP_BPF_NEXTHOP_H
@@ -27,10 +26,12 @@ __u32 route_dev;
 struct nexthop {
 	struct varp_addr src, dst;	/* outer addresses: routes may depend on both */
 	__u32 underlay;
-	/* nh_family zero: there is none that could be remembered */
-	struct bpf_redir_neigh hop;
+	__u16 known;			/* zero: there is none that could be remembered */
+	__u8 macs[2 * ETH_ALEN];	/* as a frame begins: destination, source */
+	__u8 pad[6];
 	__u64 until_ns;
 };
+_Static_assert(sizeof(struct nexthop) == 64, "no holes");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -47,12 +48,12 @@ static __always_inline __u32 nexthop_slot(const struct varp_addr *dst)
 }
 _Static_assert(NEXTHOP_SLOTS == 256, "nexthop_slot() gives eight bits");
 
-/* What the routes say of n's addresses and underlay. What is not plainly good is left to the kernel, packet by packet. */
+/* What routes and neighbours are for n's addresses and underlay. What is not plainly good is left to the kernel. */
 static __noinline void nexthop_ask(struct __sk_buff *skb, struct nexthop *n)
 {
 	struct bpf_fib_lookup fib = { .l4_protocol = IPPROTO_UDP, .ifindex = route_dev };
 
-	n->hop.nh_family = 0;
+	n->known = 0;
 	if (addr_is_mapped(&n->dst)) {
 		fib.family = AF_INET;
 		fib.ipv4_src = n->src.w[3];
@@ -65,14 +66,12 @@ static __noinline void nexthop_ask(struct __sk_buff *skb, struct nexthop *n)
 	if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
 	    fib.ifindex != n->underlay)
 		return;
-	n->hop.nh_family = fib.family;
-	if (fib.family == AF_INET)
-		n->hop.ipv4_nh = fib.ipv4_dst;
-	else
-		*(struct varp_addr *)n->hop.ipv6_nh = *(struct varp_addr *)fib.ipv6_dst;
+	__builtin_memcpy(n->macs, fib.dmac, ETH_ALEN);
+	__builtin_memcpy(n->macs + ETH_ALEN, fib.smac, ETH_ALEN);
+	n->known = 1;
 }
 
-/* NULL: the kernel shall look the route up. */
+/* NULL: the kernel shall find route and neighbour. */
 static __always_inline struct nexthop *nexthop_get(struct __sk_buff *skb, const struct job *job,
 						   const struct varp_addr *src,
 						   const struct varp_addr *dst, __u32 underlay)
@@ -86,27 +85,15 @@ static __always_inline struct nexthop *nexthop_get(struct __sk_buff *skb, const 
 	n = bpf_map_lookup_elem(&varp_nexthops, &slot);
 	if (!n)
 		return NULL;
-	if (n->until_ns <= job->now || !addr_equal(&n->dst, dst) || !addr_equal(&n->src, src) ||
-	    n->underlay != underlay) {
-		n->src = *src;
-		n->dst = *dst;
-		n->underlay = underlay;
-		n->until_ns = job->now + NEXTHOP_NS;
-		nexthop_ask(skb, n);
-	}
-	return n->hop.nh_family ? n : NULL;
-}
-
-/* The packet is encapsulated. Returns what the program is to return. */
-static __always_inline int send_out(struct __sk_buff *skb, const struct job *job,
-				    const struct varp_addr *src, const struct varp_addr *dst,
-				    __u32 underlay)
-{
-	struct nexthop *n = nexthop_get(skb, job, src, dst, underlay);
-
-	if (n)
-		return bpf_redirect_neigh(underlay, &n->hop, sizeof(n->hop), 0);
-	return bpf_redirect_neigh(underlay, NULL, 0, 0);
+	if (n->until_ns > job->now && addr_equal(&n->dst, dst) && addr_equal(&n->src, src) &&
+	    n->underlay == underlay)
+		return n->known ? n : NULL;
+	n->src = *src;
+	n->dst = *dst;
+	n->underlay = underlay;
+	n->until_ns = job->now + NEXTHOP_NS;
+	nexthop_ask(skb, n);
+	return NULL;
 }
 
 #endif

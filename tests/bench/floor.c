@@ -2,7 +2,7 @@
 /*
  * Puts the least possible tunnel between a device and an underlay until it is killed:
  *
- *   floor DEV UNDERLAY OWN-ADDRESS OTHER-ADDRESS	says "ready"
+ *   floor DEV UNDERLAY OWN-ADDRESS OTHER-ADDRESS OTHER-MAC	says "ready"
  *
  * What it is for: tests/bpf/progs/floor.bpf.c. Called by tests/bench/peers.py.
  */
@@ -48,6 +48,12 @@ static void copy_mac(const char *dev, uint8_t *mac)
 	close(fd);
 }
 
+static void parse_mac(const char *text, uint8_t *mac)
+{
+	if (sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4, mac + 5) != 6)
+		die("'%s' is not a MAC address", text);
+}
+
 static void attach(const struct bpf_program *program, uint32_t ifindex, enum bpf_attach_type where)
 {
 	if (bpf_link_create(bpf_program__fd(program), (int)ifindex, where, NULL) < 0)
@@ -58,8 +64,8 @@ int main(int argc, char **argv)
 {
 	struct floor_bpf *skel;
 
-	if (argc != 5)
-		die("usage: floor DEV UNDERLAY OWN-ADDRESS OTHER-ADDRESS");
+	if (argc != 6)
+		die("usage: floor DEV UNDERLAY OWN-ADDRESS OTHER-ADDRESS OTHER-MAC");
 	skel = floor_bpf__open();
 	if (!skel)
 		die("%s", strerror(errno));
@@ -68,6 +74,8 @@ int main(int argc, char **argv)
 	skel->rodata->here = address(argv[3]);
 	skel->rodata->there = address(argv[4]);
 	copy_mac(argv[1], (uint8_t *)skel->rodata->node_mac);
+	parse_mac(argv[5], (uint8_t *)skel->rodata->macs);
+	copy_mac(argv[2], (uint8_t *)skel->rodata->macs + 6);
 	if (floor_bpf__load(skel))
 		die("cannot load: %s", strerror(errno));
 	attach(skel->progs.floor_out, device(argv[1]), TCX_EGRESS);

@@ -133,6 +133,9 @@ class Lab:
     def ip(self, host, *argv):
         return sh("ip", "-n", self.ns(host), *argv)
 
+    def mac(self, host, dev):
+        return json.loads(self.ip(host, "-j", "link", "show", "dev", dev))[0]["address"]
+
     def inside(self, host, cpu=None):
         """Start of a command line that runs in a host, on one processor. Not `ip netns exec`: that hides bpffs."""
         pin = ["taskset", "-c", str(self.cpu.get(cpu, cpu))] if cpu is not None else []

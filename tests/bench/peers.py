@@ -74,7 +74,8 @@ def select(lab, name, hosts=("a", "b")):
     for host in hosts:
         if name == "floor" and host not in lab.floors:
             own, other = (1, 2) if host == "a" else (2, 1)
-            lab.floors[host] = lab.background(host, None, "ready", lab.helper("floor"), "fl0", "eth0", f"{RAW}.{own}", f"{RAW}.{other}")
+            lab.floors[host] = lab.background(host, None, "ready", lab.helper("floor"), "fl0", "eth0", f"{RAW}.{own}", f"{RAW}.{other}",
+                                              lab.mac("b" if host == "a" else "a", "eth0"))
             if not lab.floors[host].running():
                 raise BenchError(f"floor: {lab.floors.pop(host).output()}")
         elif name != "floor" and host in lab.floors:

@@ -86,7 +86,7 @@ nexthops() {
 	cache=$(bpftool -j map show pinned "$(pins a)/varp_cache" | jq .id)
 	for map in $(bpftool -j prog show | jq ".[] | select(.map_ids // [] | index($cache)) | .map_ids[]" | sort -un); do
 		if [ "$(bpftool -j map show id "$map" 2>/dev/null | jq -r .name)" = varp_nexthops ]; then bpftool -j map dump id "$map"; fi
-	done | jq -s '[.[][].formatted.values[].value.hop | select(.nh_family == 2)] | length'
+	done | jq -s '[.[][].formatted.values[].value | select(.known == 1)] | length'
 }
 remembered() { reach a 10.1.0.2 && [ "$(nexthops)" -gt 0 ]; }
 if ns_ip a link show dev varpgro6081 >/dev/null 2>&1; then check "next hops are remembered" wait_for 5 remembered; fi
