@@ -214,9 +214,14 @@ for sock in deaf:
     sock.sendall(request("db_show") + request("status") * 20)
 equal("20 listings that nobody reads: others are served", control.result("status")["mappings"], 20001)
 check("they cost little", memory_kb(pid) - base < 20 * 400, base, memory_kb(pid))
-before = cpu_s(pid)
-time.sleep(1)
-check("and no time", cpu_s(pid) - before < 0.2 * SCALE, cpu_s(pid) - before)
+# What was asked for at first is still being answered on a slow machine; who goes round in circles does so in every second.
+for _ in range(10):
+    before = cpu_s(pid)
+    time.sleep(1)
+    took = cpu_s(pid) - before
+    if took < 0.2 * SCALE:
+        break
+check("and no time", took < 0.2 * SCALE, took)
 deaf[0].shutdown(socket.SHUT_WR)
 lines = read_all(deaf[0]).splitlines()
 equal("read late, a listing is whole, and the requests behind it are answered", (len(lines), lines[20001 + 1]), (20001 + 2 + 20, b'{"end":true}'))
