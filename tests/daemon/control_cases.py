@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from tap import SCALE, Control, check, cpu_s, done, equal, memory_kb, read_all, request, say, wait_until
+from tap import SCALE, Control, check, done, equal, idle_s, memory_kb, read_all, request, say, wait_until
 
 control = Control(sys.argv[1])
 pid = int(sys.argv[2])
@@ -214,13 +214,7 @@ for sock in deaf:
     sock.sendall(request("db_show") + request("status") * 20)
 equal("20 listings that nobody reads: others are served", control.result("status")["mappings"], 20001)
 check("they cost little", memory_kb(pid) - base < 20 * 400, base, memory_kb(pid))
-# What was asked for at first is still being answered on a slow machine; who goes round in circles does so in every second.
-for _ in range(10):
-    before = cpu_s(pid)
-    time.sleep(1)
-    took = cpu_s(pid) - before
-    if took < 0.2 * SCALE:
-        break
+took = idle_s(pid, 0.2 * SCALE)
 check("and no time", took < 0.2 * SCALE, took)
 deaf[0].shutdown(socket.SHUT_WR)
 lines = read_all(deaf[0]).splitlines()
