@@ -11,7 +11,6 @@
 
 #ifndef AF_INET
 #define AF_INET		2
-#define AF_INET6	10
 #endif
 
 #define NEXTHOP_NS	(10 * NSEC_PER_MSEC)
@@ -19,19 +18,20 @@
 
 /*
  * bpf_fib_lookup answers for packets that came in at a device that forwards. This one does (varpd sees to it), and
- * nothing ever comes in there. Zero: there is none, and the kernel looks up each packet's route.
+ * nothing ever comes in there. Zero: there is none, and the kernel looks up each packet's route, as it does for all outer
+ * IPv6 (ctl/varpd/datapath_nexthop.c says why).
  */
 __u32 route_dev;
 
 struct nexthop {
-	struct varp_addr src, dst;	/* outer addresses: routes may depend on both */
-	__u32 underlay;
-	__u16 known;			/* zero: there is none that could be remembered */
-	__u8 macs[2 * ETH_ALEN];	/* as a frame begins: destination, source */
-	__u8 pad[6];
 	__u64 until_ns;
+	__be32 src, dst;		/* outer addresses: routes may depend on both */
+	__u32 underlay;
+	__u32 known;			/* zero: there is none that could be remembered */
+	__u8 macs[2 * ETH_ALEN];	/* as a frame begins: destination, source */
+	__u8 pad[4];
 };
-_Static_assert(sizeof(struct nexthop) == 64, "no holes");
+_Static_assert(sizeof(struct nexthop) == 40, "no holes");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -40,29 +40,24 @@ struct {
 	__uint(max_entries, NEXTHOP_SLOTS);
 } varp_nexthops SEC(".maps");
 
-static __always_inline __u32 nexthop_slot(const struct varp_addr *dst)
+static __always_inline __u32 nexthop_slot(__be32 dst)
 {
-	__u32 fold = (dst->w[0] ^ dst->w[1] ^ dst->w[2] ^ dst->w[3]) * 0x9e3779b1;
-
-	return fold >> 24;
+	return dst * 0x9e3779b1 >> 24;
 }
 _Static_assert(NEXTHOP_SLOTS == 256, "nexthop_slot() gives eight bits");
 
 /* What routes and neighbours are for n's addresses and underlay. What is not plainly good is left to the kernel. */
 static __noinline void nexthop_ask(struct __sk_buff *skb, struct nexthop *n)
 {
-	struct bpf_fib_lookup fib = { .l4_protocol = IPPROTO_UDP, .ifindex = route_dev };
+	struct bpf_fib_lookup fib = {
+		.family = AF_INET,
+		.l4_protocol = IPPROTO_UDP,
+		.ifindex = route_dev,
+		.ipv4_src = n->src,
+		.ipv4_dst = n->dst,
+	};
 
 	n->known = 0;
-	if (addr_is_mapped(&n->dst)) {
-		fib.family = AF_INET;
-		fib.ipv4_src = n->src.w[3];
-		fib.ipv4_dst = n->dst.w[3];
-	} else {
-		fib.family = AF_INET6;
-		*(struct varp_addr *)fib.ipv6_src = n->src;
-		*(struct varp_addr *)fib.ipv6_dst = n->dst;
-	}
 	if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
 	    fib.ifindex != n->underlay)
 		return;
@@ -73,23 +68,23 @@ static __noinline void nexthop_ask(struct __sk_buff *skb, struct nexthop *n)
 
 /* NULL: the kernel shall find route and neighbour. */
 static __always_inline struct nexthop *nexthop_get(struct __sk_buff *skb, const struct job *job,
-						   const struct varp_addr *src,
-						   const struct varp_addr *dst, __u32 underlay)
+						   const struct varp_addr *src_addr,
+						   const struct varp_addr *dst_addr, __u32 underlay)
 {
+	__be32 src = src_addr->w[3], dst = dst_addr->w[3];
 	__u32 slot = nexthop_slot(dst);
 	struct nexthop *n;
 
 	/* Rules may send marked packets, or those of a traffic class, another way. */
-	if (!route_dev || skb->mark || job->in.tos >> 2)
+	if (!route_dev || skb->mark || job->in.tos >> 2 || !addr_is_mapped(dst_addr))
 		return NULL;
 	n = bpf_map_lookup_elem(&varp_nexthops, &slot);
 	if (!n)
 		return NULL;
-	if (n->until_ns > job->now && addr_equal(&n->dst, dst) && addr_equal(&n->src, src) &&
-	    n->underlay == underlay)
+	if (n->until_ns > job->now && n->dst == dst && n->src == src && n->underlay == underlay)
 		return n->known ? n : NULL;
-	n->src = *src;
-	n->dst = *dst;
+	n->src = src;
+	n->dst = dst;
 	n->underlay = underlay;
 	n->until_ns = job->now + NEXTHOP_NS;
 	nexthop_ask(skb, n);

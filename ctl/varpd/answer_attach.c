@@ -124,9 +124,20 @@ static int attach_alone(struct answer *answer, uint32_t ifindex, enum answer_how
 static int join(const struct answer *answer, uint32_t ifindex, enum answer_how how)
 {
 	if (answer->alone)
-		return -EOPNOTSUPP;
+		return -ENOSYS;
 	return helper_xdp_join(answer->netns, answer_fd_program(answer), ifindex,
 			       how == ANSWER_XDP_GENERIC);
+}
+
+/* Its record is gone, so it passes everything, whatever becomes of this. */
+static void leave(const struct answer *answer, const struct answer_dev *dev)
+{
+	int err = helper_xdp_leave(answer->netns, dev->ifindex);
+
+	if (err)
+		varpd_log(VARPD_LOG_WARNING, "the program that answers cannot be taken off %s, where it "
+			  "lets everything pass now (%s): see `xdp-loader status %s`", dev->name,
+			  strerror(-err), dev->name);
 }
 
 /* 0: beside others, or alone with the reason. */
@@ -148,8 +159,11 @@ static int put_on(struct answer *answer, struct answer_dev *dev, enum answer_how
 	}
 	if (err == -EBUSY)
 		return err;
-	answer->alone |= err == -EOPNOTSUPP;
-	snprintf(dev->why_not, sizeof(dev->why_not), "alone: %s", err == -EOPNOTSUPP
+	/* It may have failed with our program in place. */
+	if (err != -ENOSYS)
+		leave(answer, dev);
+	answer->alone |= err == -ENOSYS;
+	snprintf(dev->why_not, sizeof(dev->why_not), "alone: %s", err == -ENOSYS
 			 ? "this kernel or libxdp does not let XDP programs share an interface"
 			 : strerror(-err));
 	return attach_alone(answer, dev->ifindex, how, path);
@@ -264,17 +278,6 @@ void answer_attach(struct answer *answer, struct answer_dev *dev, const struct n
 		  dev->shared ? ", which others' programs can share" : ", ", dev->why_not);
 }
 
-/* Its record is gone, so it passes everything, whatever becomes of this. */
-static void leave(const struct answer *answer, const struct answer_dev *dev)
-{
-	int err = helper_xdp_leave(answer->netns, dev->ifindex);
-
-	if (err)
-		varpd_log(VARPD_LOG_WARNING, "the program that answers cannot be taken off %s, where it "
-			  "lets everything pass now (%s): see `xdp-loader status %s`", dev->name,
-			  strerror(-err), dev->name);
-}
-
 void answer_detach(struct answer *answer, struct answer_dev *dev)
 {
 	char path[128];
@@ -302,6 +305,7 @@ static void see_again(struct answer *answer, struct answer_dev *dev)
 		return;
 	}
 	drop_record(answer, dev->ifindex);
+	leave(answer, dev);
 	dev->shared = false;
 	explain(answer, dev, how, err);
 	varpd_log(VARPD_LOG_INFO, "requests at %s are answered by varpd itself: %s", dev->name,

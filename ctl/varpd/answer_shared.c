@@ -286,7 +286,7 @@ int answer_shared_join(const char *instance, int program_fd, uint32_t ifindex, b
 	if (!load)
 		return -EPERM;
 	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL) != 1)
-		return -EOPNOTSUPP;
+		return -ENOSYS;
 	err = look(instance, load, ifindex, &found);
 	if (!err)
 		err = may_join(&found, mode);
@@ -304,7 +304,7 @@ int answer_shared_join(const char *instance, int program_fd, uint32_t ifindex, b
 	if (!found.current) {
 		if (found.alone_ours)
 			undo_alone(ifindex);
-		return -EOPNOTSUPP;
+		return -ENOSYS;
 	}
 	err = take_off_former(&found, ifindex);
 	answer_shared_unpin(instance, ifindex);

@@ -19,7 +19,8 @@
  * earlier loads of this instance: first the one, then the others, so that the interface never is without.
  * Nothing if it is there already. 0 or -errno, with everything as it was:
  *   -EPERM       that is no program of this instance
- *   -EOPNOTSUPP  no dispatcher on this kernel, with this libxdp, or on this interface
+ *   -ENOSYS      no dispatcher on this kernel, or with this libxdp
+ *   -EOPNOTSUPP  this interface has no XDP in this mode
  *   -EALREADY    a program of this instance is there, but alone: take it off first
  *   -EBUSY       somebody else's is there alone, or the dispatcher is in the other mode
  */

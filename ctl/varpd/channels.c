@@ -299,8 +299,12 @@ void channels_close(struct channels *channels)
 static void put_back(struct varpd *varpd, const struct store_secret *former)
 {
 	struct varpd_error error;
+	int err = write_secret(varpd->store, former, &error);
 
-	if (write_secret(varpd->store, former, &error))
+	/* It may have got there half-way. */
+	if (!err && former->mode != VARP_CHANNEL_PLAIN)
+		err = restore(varpd, former, &error);
+	if (err)
 		varpd_log(VARPD_LOG_ERROR, "a channel's secret on the disk is not the one in use: %s",
 			  error.text);
 }

@@ -167,6 +167,9 @@ static int adopt_device(struct datapath *dp, struct dp_device *device, struct va
 	if (err)
 		return varpd_fail(error, err, "cannot take over the programs on %s: %s", name,
 				  strerror(-err));
+	/* An earlier version may have set less. */
+	if (!device->stranger)
+		dp_device_seal(dp, device);
 	return 0;
 }
 

@@ -66,6 +66,12 @@ void dp_device_seal(struct datapath *dp, const struct dp_device *device)
 	if (record->mode == VARP_CHANNEL_PLAIN)
 		return;
 	fd = record->here ? -1 : netns_open(record->netns);
+	if (!record->here && fd < 0) {
+		varpd_log(VARPD_LOG_WARNING,
+			  "cannot set %s up for a keyed channel, as its namespace %s cannot be opened: %s",
+			  record->name, record->netns, strerror(-fd));
+		return;
+	}
 	for (size_t i = 0; i < sizeof(sent_whole) / sizeof(sent_whole[0]); i++) {
 		int err = ethtool_feature(fd, record->name, sent_whole[i], false);
 

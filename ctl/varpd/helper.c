@@ -164,17 +164,17 @@ int helper_serve(const struct helper_setup *setup, struct varpd_error *error)
 				  "the helper is started by systemd with its socket: enable "
 				  "varpd-helper@%s.socket", setup->instance);
 	err = privileges_limit_helper(setup->xdp, error);
-	while (!err) {
+	if (err)
+		return err;
+	do {
 		sock = accept4(LISTEN_FD, NULL, NULL, SOCK_CLOEXEC);
-		if (sock < 0 && errno != EINTR && errno != ECONNABORTED)
-			err = varpd_fail(error, -errno, "cannot accept varpd's connection: %s",
-					 strerror(errno));
-		if (sock < 0)
-			continue;
-		serve(sock, setup);
-		close(sock);
-	}
-	return err;
+	} while (sock < 0 && (errno == EINTR || errno == ECONNABORTED));
+	if (sock < 0)
+		return varpd_fail(error, -errno, "cannot accept varpd's connection: %s",
+				  strerror(errno));
+	serve(sock, setup);
+	close(sock);
+	return 0;
 }
 
 int helper_start(const struct helper_setup *setup, struct varpd_error *error)

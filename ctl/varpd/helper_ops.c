@@ -2,7 +2,8 @@
 /*
  * What the helper process does for varpd. Whoever asks is not trusted: nothing is opened for
  * writing, nothing but a network namespace is entered, only what carries this instance's name
- * is removed, and no program is loaded but the one that answers, which is part of this one.
+ * is removed, and no program is loaded but the one that answers, which is part of this one. libxdp,
+ * which puts that beside others, makes and removes its own pins below /sys/fs/bpf/xdp.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -78,7 +78,7 @@ int netlink_link_mtu(struct netlink *nl, uint32_t ifindex, uint32_t mtu);
 int netlink_link_flags(struct netlink *nl, uint32_t ifindex, uint32_t flags, uint32_t mask);
 /* No IPv6 address by itself, so no router solicitation or duplicate detection either. */
 int netlink_link_quiet_ipv6(struct netlink *nl, uint32_t ifindex);
-/* Packets that come in there are forwarded, IPv4's; for IPv6 netlink has no such thing. */
+/* Packets that come in there are forwarded, IPv4's. */
 int netlink_link_forward(struct netlink *nl, uint32_t ifindex);
 
 struct netlink_address {

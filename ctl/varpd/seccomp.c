@@ -57,6 +57,7 @@ static const char *const helper_xdp_calls[] = {
 	"bind", "getsockname", "getsockopt", "setsockopt", "sendto", "recvfrom", "poll", "stat",
 	"stat64", "lstat", "lstat64", "access", "faccessat", "faccessat2", "statfs", "statfs64",
 	"mkdir", "mkdirat", "pread64", "uname", "sched_getaffinity",
+	"memfd_create",		/* libbpf from 1.4 on: a descriptor that keeps a map's place */
 };
 
 /* Of bpf(2): descriptors that are there, and links to programs that are loaded. */

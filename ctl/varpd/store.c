@@ -119,7 +119,7 @@ static int make_writable(struct store *store, int version, struct varpd_error *e
 	static const char settings[] =
 		"PRAGMA query_only=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 		"PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;"
-		"PRAGMA secure_delete=FAST;";	/* keys that are over are overwritten */
+		"PRAGMA secure_delete=ON;";	/* keys that are over are overwritten */
 
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	if (sqlite3_exec(store->db, settings, NULL, NULL, NULL) != SQLITE_OK)

@@ -164,7 +164,7 @@ if command -v systemd-socket-activate >/dev/null && command -v setpriv >/dev/nul
 		grep -v '^CapBnd')
 	is "with the unit's capabilities it runs, and a node device in another namespace is made by the helper's service" \
 		"$(xargs <<<"$got")" "prepare 0 CapInh 0 CapPrm 1000 CapEff 1000 CapAmb 0 NoNewPrivs 1 Seccomp $(
-		case $BUILD in *-asan) echo 0 ;; *) echo 2 ;; esac) attach 0 join 0 10.1.0.1/24 leave 0 detach 0 end 0"
+		case $BUILD in *-asan) echo 0 ;; *) echo 2 ;; esac) attach 0 join 0 10.1.0.1/24 leave 0 detach 0 end 0 helper 0"
 else
 	skip "the unit's capabilities" "systemd-socket-activate or setpriv is not installed"
 fi

@@ -49,7 +49,14 @@ echo "detach $?"
 kill "$daemon"
 wait "$daemon"
 echo "end $?"
-kill "$helper"
+# It ends with the varpd that it served.
+for _ in $(seq 100); do
+	kill -0 "$helper" 2>/dev/null || break
+	sleep 0.1
+done
+kill "$helper" 2>/dev/null
+wait "$helper"
+echo "helper $?"
 find /sys/fs/bpf -name "varp*"
 rm -f "/run/varp-helper/$INSTANCE.sock"
 rm -rf "/run/varp/${INSTANCE:?}"

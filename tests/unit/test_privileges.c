@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -200,23 +201,37 @@ static int load_program(void)
 	return syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)) < 0 ? errno : 99;
 }
 
+/* libbpf from 1.4 on keeps a map's place by one while it opens an object. */
+static int make_memory_file(void)
+{
+	return memfd_create("map", MFD_CLOEXEC) < 0 ? errno : 0;
+}
+
 /* Only a helper that was told of a program that answers comes as far as the kernel's own checks. */
 static void test_helper_loads_programs_if_told(void **state)
 {
+	static const struct {
+		int (*attempt)(void);
+		int told, not_told;
+	} rows[] = {
+		{ load_program, E2BIG, EPERM },
+		{ make_memory_file, 0, EPERM },
+	};
 	struct varpd_error error;
 	int status;
 
 	(void)state;
 	if (!can_drop())
 		skip();
-	for (int xdp = 0; xdp < 2; xdp++) {
+	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		bool xdp = i % 2;
 		pid_t pid = fork();
 
 		if (!pid)
-			_exit(privileges_limit_helper(xdp, &error) ? UNLIKE : load_program());
+			_exit(privileges_limit_helper(xdp, &error) ? UNLIKE : rows[i / 2].attempt());
 		waitpid(pid, &status, 0);
 		assert_true(WIFEXITED(status));
-		assert_int_equal(WEXITSTATUS(status), xdp ? E2BIG : EPERM);
+		assert_int_equal(WEXITSTATUS(status), xdp ? rows[i / 2].told : rows[i / 2].not_told);
 	}
 }
 
