@@ -35,7 +35,8 @@ void helper_stop(void);
 bool helper_runs(void);
 /*
  * The helper as a service of its own, for a varpd that is not started by root: systemd hands over
- * the socket, HELPER_SOCKET_DIR/INSTANCE.sock, where varpd finds it. Returns only on errors.
+ * the socket, HELPER_SOCKET_DIR/INSTANCE.sock, where varpd finds it. Serves one varpd and returns when
+ * that has gone, so that the next one's helper is of its version and configuration.
  */
 int helper_serve(const struct helper_setup *setup, struct varpd_error *error);
 

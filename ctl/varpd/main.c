@@ -186,9 +186,11 @@ static int run_otherwise(const struct arguments *arguments, const struct varpd_c
 	}
 	if (arguments->prepare)
 		return varpd_prepare(config) ? EXIT_START : 0;
-	if (helper_serve(&helper, &error))
+	if (helper_serve(&helper, &error)) {
 		varpd_log(VARPD_LOG_ERROR, "%s", error.text);
-	return EXIT_START;
+		return EXIT_START;
+	}
+	return 0;
 }
 
 int main(int argc, char **argv)
