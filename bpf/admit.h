@@ -9,8 +9,6 @@
 #include "event.h"
 #include "geneve.h"
 
-struct nexthop;
-
 /* All that the steps of encapsulation know about the packet in hand. */
 struct job {
 	struct varp_stats *stats;
@@ -18,7 +16,6 @@ struct job {
 	struct inner in;
 	__u64 now;
 	bool again;	/* varpd held it and sends it again */
-	const struct nexthop *hop;	/* NULL: the kernel finds it */
 	const struct event_origin *origin;	/* of what has arrived; else NULL */
 };
 

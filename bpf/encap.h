@@ -27,24 +27,22 @@ struct tunnel_headers {
 	struct varp_geneve_opt opt;
 };
 
-/* The Ethernet header is stored along with the rest; pad keeps the words aligned. */
+/* eth_proto is the last field of the Ethernet header, stored along with the rest; pad keeps the words aligned. */
 struct headers_v4 {
 	__u16 pad;
-	__u8 macs[2 * ETH_ALEN];
 	__be16 eth_proto;
 	struct iphdr ip;
 	struct tunnel_headers t;
 };
-_Static_assert(sizeof(struct headers_v4) == 16 + VARP_OVERHEAD_V4, "no holes");
+_Static_assert(sizeof(struct headers_v4) == 4 + VARP_OVERHEAD_V4, "no holes");
 
 struct headers_v6 {
 	__u16 pad;
-	__u8 macs[2 * ETH_ALEN];
 	__be16 eth_proto;
 	struct ipv6hdr ip;
 	struct tunnel_headers t;
 };
-_Static_assert(sizeof(struct headers_v6) == 16 + VARP_OVERHEAD_V6, "no holes");
+_Static_assert(sizeof(struct headers_v6) == 4 + VARP_OVERHEAD_V6, "no holes");
 
 static __always_inline void tunnel_fill(struct tunnel_headers *t, const struct job *job,
 					__u32 udp_len, __u32 hash, bool keyed)
@@ -82,16 +80,6 @@ static __always_inline __u32 length_cap(__u32 len)
 	return len < IP_LEN_MAX ? len : IP_LEN_MAX;
 }
 
-/* macs: headers from there on, the MAC addresses still to be filled in. Without a next hop whoever finds it writes them. */
-static __always_inline int headers_store(struct __sk_buff *skb, const struct job *job, __u8 *macs,
-					 __u32 len)
-{
-	if (!job->hop)
-		return bpf_skb_store_bytes(skb, 2 * ETH_ALEN, macs + 2 * ETH_ALEN, len - 2 * ETH_ALEN, 0);
-	__builtin_memcpy(macs, job->hop->macs, 2 * ETH_ALEN);
-	return bpf_skb_store_bytes(skb, 0, macs, len, 0);
-}
-
 static __always_inline int push_v4(struct __sk_buff *skb, const struct job *job, __be32 saddr,
 				   __be32 daddr, __u32 hash, bool keyed)
 {
@@ -114,7 +102,8 @@ static __always_inline int push_v4(struct __sk_buff *skb, const struct job *job,
 	if (bpf_skb_adjust_room(skb, overhead, BPF_ADJ_ROOM_MAC,
 				ENCAP_FLAGS | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4))
 		return -1;
-	return headers_store(skb, job, h.macs, sizeof(h) - sizeof(h.pad) - (keyed ? sizeof(h.t.opt) : 0));
+	return bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &h.eth_proto,
+				   sizeof(h) - sizeof(h.pad) - (keyed ? sizeof(h.t.opt) : 0), 0);
 }
 
 static __always_inline int push_v6(struct __sk_buff *skb, const struct job *job,
@@ -136,7 +125,8 @@ static __always_inline int push_v6(struct __sk_buff *skb, const struct job *job,
 	if (bpf_skb_adjust_room(skb, overhead, BPF_ADJ_ROOM_MAC,
 				ENCAP_FLAGS | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6))
 		return -1;
-	return headers_store(skb, job, h.macs, sizeof(h) - sizeof(h.pad) - (keyed ? sizeof(h.t.opt) : 0));
+	return bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &h.eth_proto,
+				   sizeof(h) - sizeof(h.pad) - (keyed ? sizeof(h.t.opt) : 0), 0);
 }
 
 /* Headers for a keyed channel's packet; its option and text come from the workbench. */
@@ -249,7 +239,6 @@ static __always_inline int encap(struct __sk_buff *skb, struct job *job,
 		return too_big(skb, job, mtu > overhead ? mtu - overhead : 0);
 
 	hash = flow_hash(skb, &job->in);
-	job->hop = nexthop_get(skb, job, saddr, &raddr, underlay);
 	if (dev->mode) {
 		verdict = encap_keyed(skb, job, saddr, &raddr, hash);
 		if (verdict != VERDICT_OK)
@@ -262,7 +251,7 @@ static __always_inline int encap(struct __sk_buff *skb, struct job *job,
 	job->stats->counters[VARP_COUNTER_ENCAP_BYTES] += job->in.len;
 	if (job->again)
 		job->stats->counters[VARP_COUNTER_REINJECTED_PACKETS]++;
-	return job->hop ? bpf_redirect(underlay, 0) : bpf_redirect_neigh(underlay, NULL, 0, 0);
+	return send_out(skb, job, saddr, &raddr, underlay);
 }
 
 #endif

@@ -91,4 +91,16 @@ static __always_inline struct nexthop *nexthop_get(struct __sk_buff *skb, const 
 	return NULL;
 }
 
+/* The packet is encapsulated. Returns what the program is to return. */
+static __always_inline int send_out(struct __sk_buff *skb, const struct job *job,
+				    const struct varp_addr *src, const struct varp_addr *dst,
+				    __u32 underlay)
+{
+	struct nexthop *n = nexthop_get(skb, job, src, dst, underlay);
+
+	if (n && !bpf_skb_store_bytes(skb, 0, n->macs, sizeof(n->macs), 0))
+		return bpf_redirect(underlay, 0);
+	return bpf_redirect_neigh(underlay, NULL, 0, 0);
+}
+
 #endif
