@@ -10,6 +10,7 @@
 
 #define LABEL_WIDTH	11
 #define SCREEN_WIDTH	80
+#define STATUS_TIMEOUT_MS	10000	/* whoever asks wants to know whether varpd lives */
 
 static void print_label(const struct ctl *ctl, const char *label)
 {
@@ -70,8 +71,23 @@ static void print_answers(const struct ctl *ctl, const json_t *underlay)
 	       why[0] ? " (" : "", why, why[0] ? ")" : "");
 }
 
+/* Of the column with the interfaces' names. */
+static int name_width(const json_t *underlays)
+{
+	const json_t *underlay;
+	int width = 10, len;
+	size_t index;
+
+	json_array_foreach(underlays, index, underlay) {
+		len = (int)strlen(ctl_text(underlay, "dev", "?")) + 1;
+		width = len > width ? len : width;
+	}
+	return width;
+}
+
 static void print_underlays(const struct ctl *ctl, const json_t *underlays, bool serving)
 {
+	const int width = name_width(underlays);
 	const json_t *underlay;
 	size_t index;
 
@@ -85,7 +101,7 @@ static void print_underlays(const struct ctl *ctl, const json_t *underlays, bool
 			   *raddr6 = ctl_text(underlay, "raddr6", "");
 
 		print_label(ctl, index ? "" : "Underlays");
-		ctl_paint(ctl, CTL_PLAIN, -10, ctl_text(underlay, "dev", "?"));
+		ctl_paint(ctl, CTL_PLAIN, -width, ctl_text(underlay, "dev", "?"));
 		ctl_paint(ctl, up ? CTL_GREEN : CTL_RED, -5, up ? "up" : "down");
 		printf("mtu %-6d%s%s%s\n", (int)ctl_count(underlay, "mtu"), raddr4,
 		       raddr4[0] && raddr6[0] ? " " : "",
@@ -267,9 +283,9 @@ enum control_status ctl_status(struct ctl *ctl, char **words, unsigned int count
 
 	(void)words;
 	(void)count;
-	failure = ctl_request(ctl, "status", NULL, CTL_TIMEOUT_MS, &status);
+	failure = ctl_request(ctl, "status", NULL, STATUS_TIMEOUT_MS, &status);
 	if (!failure && !ctl->json) {
-		failure = ctl_request(ctl, "stats", NULL, CTL_TIMEOUT_MS, &stats);
+		failure = ctl_request(ctl, "stats", NULL, STATUS_TIMEOUT_MS, &stats);
 		if (failure)
 			json_decref(status);
 	}
