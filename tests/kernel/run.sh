@@ -4,10 +4,11 @@
 # end-to-end tests in each, and sums up. Called by `make test-kernels` after a build.
 #
 # With KVM where that boots a stock kernel, else in software emulation, which is 5 to 10 times slower: there the end-to-end
-# scripts are limited to those with a line "# kernels: yes" in their first 40.
+# scripts are limited to those with a line "# kernels: yes" or "# kernels: slow" in their first 40, and with VARP_KERNEL_SLOW=0 to
+# the former: the latter take long there, or depend little on the kernel.
 #
 # Environment: B (build directory), VARP_KERNELS ("6.1 6.12"), VARP_KERNEL_CACHE (~/.cache/varp/kernels), VARP_KERNEL_TESTS
-# (instead of the usual programs), VARP_KERNEL_TIMEOUT (3000 s per kernel), VARP_KERNEL_JOBS, VARP_KERNEL_KVM=0 (emulate),
+# (instead of the usual programs), VARP_KERNEL_SLOW (1), VARP_KERNEL_TIMEOUT (5400 s per kernel), VARP_KERNEL_JOBS, VARP_KERNEL_KVM=0 (emulate),
 # VARP_ALLOWED_SKIPS.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -16,7 +17,7 @@ B=${B:-$PWD/build}
 B=$(realpath -m "$B")
 read -r -a kernels <<<"${VARP_KERNELS:-6.1 6.12}"
 cache=${VARP_KERNEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/varp/kernels}
-limit=${VARP_KERNEL_TIMEOUT:-3000}
+limit=${VARP_KERNEL_TIMEOUT:-5400}
 jobs=${VARP_KERNEL_JOBS:-$(nproc)}
 results=$B/test-kernels
 skips=${VARP_ALLOWED_SKIPS:+$(realpath "$VARP_ALLOWED_SKIPS")}
@@ -57,6 +58,8 @@ else
 	echo "booting in software emulation: KVM is absent or does not run a stock kernel"
 fi
 
+marked='^# kernels: (yes|slow)$'
+if [ "${VARP_KERNEL_SLOW:-1}" = 0 ]; then marked='^# kernels: yes$'; fi
 programs=(tests/kernel/smoke)
 if [ -n "${VARP_KERNEL_TESTS:-}" ]; then
 	read -r -a programs <<<"$VARP_KERNEL_TESTS"
@@ -65,7 +68,7 @@ else
 		if [ -x "$t" ] && [ ! -d "$t" ]; then programs+=("$t"); fi
 	done
 	for t in tests/netns/test_*.sh tests/daemon/test_*.sh; do
-		if [ -f "$t" ] && { [ -z "$accel" ] || head -n 40 "$t" | grep -q '^# kernels: yes'; }; then
+		if [ -f "$t" ] && { [ -z "$accel" ] || head -n 40 "$t" | grep -Eq "$marked"; }; then
 			programs+=("$t")
 		fi
 	done

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Interfaces come and go all the time on a host that has many of them, while varpd attaches, starts and follows changes: nothing
 # fails and nothing is missed.
-# kernels: yes
+# kernels: slow
 . "$(dirname "$0")/../lib.sh"
 
 links=120

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Node devices through changes around them: an underlay too narrow for IPv6, one that is down, names that are taken, namespaces with
 # two names, and a varpd that ends with nothing but a server configured.
-# kernels: yes
+# kernels: slow
 . "$(dirname "$0")/../lib.sh"
 
 hosts_up a b s

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What an evil or broken neighbour sends: malformed VARP messages to varpd's port and malformed Geneve to the datapath. All of it is
 # counted by its reason, none of it is acted on, nothing of it reaches an application. Sent by host x, which runs no varpd.
-# kernels: yes
+# kernels: slow
 . "$(dirname "$0")/../lib.sh"
 
 # What is sent here comes from nowhere; the source check has a test of its own.

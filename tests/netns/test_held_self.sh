@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A mapping that leads back to the asking host, at any address of any of its underlays, is not used and says so; and supernets share
 # the room for lookups, so that scans in all others leave one its part.
-# kernels: yes
+# kernels: slow
 . "$(dirname "$0")/../lib.sh"
 
 fabric

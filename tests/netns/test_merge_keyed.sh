@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# kernels: yes
+# kernels: slow
 #
 # Keyed channels' packets are merged at the node device once they are opened, in both modes, over both families and for a node in
 # another namespace: TCP sees far fewer segments than frames came, and the data are what was sent.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# kernels: yes
+# kernels: slow
 #
 # Routes and neighbours change under traffic: every packet takes the way that is right when it is sent (or was a few milliseconds
 # before), with varpd alive and dead; marks and traffic classes take the way that rules give them.
