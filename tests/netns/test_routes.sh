@@ -89,7 +89,11 @@ nexthops() {
 	done | jq -s '[.[][].formatted.values[].value | select(.known == 1)] | length'
 }
 remembered() { reach a 10.1.0.2 && [ "$(nexthops)" -gt 0 ]; }
-if ns_ip a link show dev varpgro6081 >/dev/null 2>&1; then check "next hops are remembered" wait_for 5 remembered; fi
+if ns_ip a link show dev varpgro6081 >/dev/null 2>&1; then
+	check "next hops are remembered" wait_for 5 remembered
+else
+	is "no device to ask the routes by: no next hop is remembered" "$(nexthops)" 0
+fi
 ns_ip a route add 198.51.100.0/24 via 192.0.2.102 table 77
 ns_ip a rule add fwmark 7 table 77
 ns_ip a rule add tos 0x10 table 77
