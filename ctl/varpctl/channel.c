@@ -21,7 +21,7 @@ static enum control_status arg_key(const struct ctl *ctl, const char *text, json
 
 	(void)ctl;
 	if (fd < 0)
-		return ctl_fail(CONTROL_FAILED, "cannot open %s: %s", text, strerror(errno));
+		return ctl_fail(ctl_status_of(errno), "cannot open %s: %s", text, strerror(errno));
 	err = psk_read(fd, key);
 	close(fd);
 	if (err == -EPERM)
@@ -99,6 +99,9 @@ enum control_status ctl_channel_set(struct ctl *ctl, char **words, unsigned int 
 		return status;
 	if (ctl->json)
 		ctl_json(ctl, result);
+	else if (!strcmp(words[2], "plain"))
+		printf("channel %s of %s has no key of its own here now: it is plain, unless its server has "
+		       "keys for it\n", words[1], words[0]);
 	else
 		printf("channel %s of %s is %s now\n", words[1], words[0], words[2]);
 	json_decref(result);

@@ -63,7 +63,7 @@ const struct ctl_command ctl_commands[] = {
 		.max_args = 2,
 		.complete = "snid vaddr",
 		.run = ctl_leave,
-		.summary = "undo join, for one address or the whole supernet",
+		.summary = "undo join, of one address or the supernet",
 		.more = "With the last node of a supernet its cached mappings go, too,\n"
 			"and its server, if join had named it.\n",
 	},
@@ -223,7 +223,7 @@ const struct ctl_command ctl_commands[] = {
 		.force = true,
 		.run = ctl_psk_add,
 		.summary = "store a pre-shared key from elsewhere",
-		.more = "Reads the key, as psk new printed it, from standard input.\n",
+		.more = "Reads the key, as psk new printed it, from standard input; a terminal does not show it.\n",
 	},
 	{
 		.name = "pki",

@@ -49,6 +49,8 @@ extern const struct ctl_command ctl_commands[];		/* ends with a row without a na
 
 __attribute__((format(printf, 2, 3)))
 enum control_status ctl_fail(enum control_status status, const char *format, ...);
+/* The exit status for an errno of this host's own files: CONTROL_PERMISSION or CONTROL_FAILED. */
+enum control_status ctl_status_of(int err);
 /* Wrong arguments: the line ends with the usage of the command that runs. */
 __attribute__((format(printf, 2, 3)))
 enum control_status ctl_usage(const struct ctl *ctl, const char *format, ...);

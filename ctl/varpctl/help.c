@@ -55,7 +55,7 @@ static void print_summary_line(const struct ctl *ctl, const struct ctl_command *
 		 command->sub ? command->sub : "", len ? " " : "", (int)len, command->args,
 		 command->args[len] ? " ..." : "");
 	fputs("  ", stdout);
-	ctl_paint(ctl, CTL_BOLD, -27, head);
+	ctl_paint(ctl, CTL_BOLD, -30, head);
 	printf(" %s\n", command->summary);
 }
 

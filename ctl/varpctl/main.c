@@ -43,6 +43,11 @@ enum control_status ctl_fail(enum control_status status, const char *format, ...
 	return status;
 }
 
+enum control_status ctl_status_of(int err)
+{
+	return err == EACCES || err == EPERM ? CONTROL_PERMISSION : CONTROL_FAILED;
+}
+
 enum control_status ctl_usage(const struct ctl *ctl, const char *format, ...)
 {
 	va_list ap;

@@ -36,7 +36,7 @@ enum control_status pki_make_dir(const char *path)
 		if (at)
 			*at = '\0';
 		if (*part && mkdir(part, 0755) && errno != EEXIST)
-			return ctl_fail(CONTROL_FAILED, "cannot make directory %s: %s", part,
+			return ctl_fail(ctl_status_of(errno), "cannot make directory %s: %s", part,
 					strerror(errno));
 		if (at)
 			*at++ = '/';
@@ -100,9 +100,8 @@ enum control_status pki_write(const char *path, const void *data, size_t len,
 	fd = mkostemp(temporary, O_CLOEXEC);
 	umask(mask);
 	if (fd < 0)
-		return ctl_fail(errno == EACCES || errno == EPERM ? CONTROL_PERMISSION
-								  : CONTROL_FAILED,
-				"cannot write %s: %s", path, strerror(errno));
+		return ctl_fail(ctl_status_of(errno), "cannot write %s: %s", path,
+				strerror(errno));
 	err = fill(fd, data, len, secrecy);
 	close(fd);
 	/* link(2), unlike rename(2), does not replace. */
@@ -113,7 +112,7 @@ enum control_status pki_write(const char *path, const void *data, size_t len,
 	if (err == -EEXIST)
 		return ctl_fail(CONTROL_FAILED, "%s is there already: --force replaces it", path);
 	if (err)
-		return ctl_fail(CONTROL_FAILED, "cannot write %s: %s", path, strerror(-err));
+		return ctl_fail(ctl_status_of(-err), "cannot write %s: %s", path, strerror(-err));
 	sync_dir(path);
 	return CONTROL_OK;
 }
@@ -137,8 +136,7 @@ static BIO *open_file(const char *path)
 	BIO *bio = BIO_new_file(path, "r");
 
 	if (!bio)
-		ctl_fail(errno == EACCES ? CONTROL_PERMISSION : CONTROL_FAILED,
-			 "cannot read %s: %s", path, strerror(errno));
+		ctl_fail(ctl_status_of(errno), "cannot read %s: %s", path, strerror(errno));
 	return bio;
 }
 

@@ -4,8 +4,10 @@
  * file by itself.
  */
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pki.h"
 #include "print.h"
@@ -97,6 +99,17 @@ enum control_status ctl_psk_new(struct ctl *ctl, char **words, unsigned int coun
 	return status;
 }
 
+/* Not an argument: every user of the host can read those. At a terminal it is asked for, unseen. */
+static bool read_key(char *line, int len, const char *snid)
+{
+	char prompt[64];
+
+	if (!isatty(STDIN_FILENO))
+		return fgets(line, len, stdin) != NULL;
+	snprintf(prompt, sizeof(prompt), "Key of %.40s (not shown): ", snid);
+	return !EVP_read_pw_string(line, len, prompt, 0);
+}
+
 enum control_status ctl_psk_add(struct ctl *ctl, char **words, unsigned int count)
 {
 	uint8_t key[PSK_LEN];
@@ -107,8 +120,7 @@ enum control_status ctl_psk_add(struct ctl *ctl, char **words, unsigned int coun
 
 	if (status)
 		return status;
-	/* Not an argument: every user of the host can read those. */
-	if (!fgets(line, sizeof(line), stdin) || psk_parse(line, key))
+	if (!read_key(line, sizeof(line), words[0]) || psk_parse(line, key))
 		return ctl_fail(CONTROL_USAGE, "standard input is not a key of 64 hex digits, as "
 				"`varpctl psk new` prints it");
 	status = store(ctl, dir, &snid, key, path);

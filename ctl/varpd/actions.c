@@ -16,6 +16,7 @@
 #include "log.h"
 #include "monitor.h"
 #include "net.h"
+#include "nodes.h"
 #include "resolve.h"
 
 #define RANDOM_BLOCK 32	/* nonces: 256 octets */
@@ -30,7 +31,7 @@ struct foreign {
 
 struct report {
 	struct varp_key key;
-	bool check;		/* CHECK, else a miss */
+	enum report_type { REPORT_MISS, REPORT_CHECK, REPORT_LEFT } type;
 };
 
 struct actions {
@@ -45,11 +46,11 @@ struct actions {
 	unsigned int random_left;
 };
 
-static void queue_report(struct actions *actions, const struct varp_key *key, bool check)
+static void queue_report(struct actions *actions, const struct varp_key *key, enum report_type type)
 {
 	if (actions->queued == QUEUE_MAX)
 		return;
-	actions->queue[actions->queued++] = (struct report){ *key, check };
+	actions->queue[actions->queued++] = (struct report){ *key, type };
 	event_active(actions->later, 0, 0);
 }
 
@@ -74,7 +75,7 @@ void actions_miss(void *ctx, const struct varp_key *key)
 	struct actions *actions = ctx;
 
 	if (actions->emitting)
-		queue_report(actions, key, false);
+		queue_report(actions, key, REPORT_MISS);
 	else
 		take_miss(actions, key);
 }
@@ -113,6 +114,9 @@ void actions_changed(void *ctx, const char *event, const char *dev, const struct
 	monitor_publish(actions->varpd->monitor,
 			&(struct monitor_event){.event = event, .key = node, .dev = dev});
 	answer_underlays_changed(actions->varpd->answer);
+	/* A device that somebody deleted: nobody has said `leave`. */
+	if (node && !strcmp(event, "detach"))
+		queue_report(actions, node, REPORT_LEFT);
 }
 
 static void run_queue(evutil_socket_t fd, short what, void *ctx)
@@ -126,10 +130,17 @@ static void run_queue(evutil_socket_t fd, short what, void *ctx)
 	memcpy(queue, actions->queue, count * sizeof(queue[0]));
 	actions->queued = 0;
 	for (unsigned int i = 0; i < count; i++) {
-		if (queue[i].check)
-			datapath_check(actions->varpd->datapath, &queue[i].key);
-		else
+		switch (queue[i].type) {
+		case REPORT_MISS:
 			take_miss(actions, &queue[i].key);
+			break;
+		case REPORT_CHECK:
+			datapath_check(actions->varpd->datapath, &queue[i].key);
+			break;
+		case REPORT_LEFT:
+			nodes_left(actions->varpd, &queue[i].key.snid);
+			break;
+		}
 	}
 }
 
@@ -181,7 +192,7 @@ static void do_remove(struct actions *actions, const struct varp_action *action)
 
 static void do_check(struct actions *actions, const struct varp_action *action)
 {
-	queue_report(actions, &action->key, true);
+	queue_report(actions, &action->key, REPORT_CHECK);
 }
 
 static void do_session(struct actions *actions, const struct varp_action *action)

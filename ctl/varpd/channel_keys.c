@@ -113,7 +113,6 @@ static void use_here(struct varpd *varpd, const struct store_channel *channel)
 	int64_t now_ms = wall_ms();
 	struct keyx_channel told;
 	struct varpd_error error;
-	uint64_t suppressed;
 
 	for (unsigned int i = 0; i < channel->count; i++)
 		if (describe(varpd, channel, i, now_ms, &told))
@@ -121,8 +120,7 @@ static void use_here(struct varpd *varpd, const struct store_channel *channel)
 	if (channel_member_set(varpd, &channel->combo, &local, &error)) {
 		static struct varpd_log_limit limit;
 
-		if (varpd_log_allowed(&limit, LOG_MS, &suppressed))
-			varpd_log(VARPD_LOG_ERROR, "%s", error.text);
+		varpd_log_limited(&limit, LOG_MS, VARPD_LOG_ERROR, "%s", error.text);
 	}
 	explicit_bzero(&told, sizeof(told));
 	explicit_bzero(&local, sizeof(local));
@@ -169,7 +167,6 @@ static void renew_all(struct varpd *varpd, bool all)
 	struct varp_combo at = { 0 };
 	struct store_channel channel;
 	struct varpd_error error;
-	uint64_t suppressed;
 	int err = 0;
 
 	do {
@@ -181,8 +178,9 @@ static void renew_all(struct varpd *varpd, bool all)
 		err = renew(varpd, &channel, &error);
 		at = channel.combo;
 	} while (!err && store_combo_advance(&at));
-	if (err && err != -ENOENT && varpd_log_allowed(&limit, LOG_MS, &suppressed))
-		varpd_log(VARPD_LOG_ERROR, "keys of channels are not renewed: %s", error.text);
+	if (err && err != -ENOENT)
+		varpd_log_limited(&limit, LOG_MS, VARPD_LOG_ERROR,
+				  "keys of channels are not renewed: %s", error.text);
 	explicit_bzero(&channel, sizeof(channel));
 }
 

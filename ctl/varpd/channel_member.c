@@ -53,10 +53,8 @@ static void tell_kept(const struct varp_combo *combo)
 {
 	static struct varpd_log_limit limit;
 	char snid[VARP_SNID_TEXT], chid[VARP_CHID_TEXT];
-	uint64_t suppressed;
 
-	if (varpd_log_allowed(&limit, LOG_MS, &suppressed))
-		varpd_log(VARPD_LOG_WARNING,
+	varpd_log_limited(&limit, LOG_MS, VARPD_LOG_WARNING,
 			  "the server has keys for channel %s of supernet %s, which are not used: it was "
 			  "given a key by hand; `varpctl channel set %s %s plain` makes room for them",
 			  varp_chid_format(&combo->chid, chid), varp_snid_format(&combo->snid, snid),

@@ -173,7 +173,6 @@ static void keep_secret(struct varpd *varpd, const struct varp_combo *combo,
 	static struct varpd_log_limit limit;
 	struct varpd_error error = { "" };
 	struct store_secret secret;
-	uint64_t suppressed;
 	int err = store_secret_get(varpd->store, combo, &secret, &error);
 
 	if (err == -ENOENT) {
@@ -181,10 +180,10 @@ static void keep_secret(struct varpd *varpd, const struct varp_combo *combo,
 		err = write_secret(varpd->store, &secret, &error);
 	}
 	explicit_bzero(&secret, sizeof(secret));
-	if (err && varpd_log_allowed(&limit, LOG_MS, &suppressed))
-		varpd_log(VARPD_LOG_ERROR,
-			  "a channel's secret is not on the disk, and will be gone after a reboot: %s",
-			  error.text);
+	if (err)
+		varpd_log_limited(&limit, LOG_MS, VARPD_LOG_ERROR,
+				  "a channel's secret is not on the disk, and will be gone after a reboot: %s",
+				  error.text);
 }
 
 /*

@@ -319,13 +319,11 @@ static void on_accept_error(struct evconnlistener *listener, void *ctx)
 	static const struct timeval pause = { .tv_usec = 100000 };
 	struct control *control = ctx;
 	int err = errno;
-	uint64_t suppressed;
 
 	evconnlistener_disable(listener);
 	event_add(control->resume, &pause);
-	if (varpd_log_allowed(&control->log, 10000, &suppressed))
-		varpd_log(VARPD_LOG_WARNING, "cannot accept control connections: %s",
-			  strerror(err));
+	varpd_log_limited(&control->log, 10000, VARPD_LOG_WARNING,
+			  "cannot accept control connections: %s", strerror(err));
 }
 
 static int listen_at(struct control *control, struct varpd_error *error)

@@ -15,6 +15,7 @@
 #include "control_internal.h"
 #include "keyx.h"
 #include "net.h"
+#include "store.h"
 #include "textsock.h"
 
 struct status {
@@ -142,9 +143,10 @@ static void add_node(const struct datapath_node *node, void *ctx)
 	warn_device(status, node, vaddr, snid);
 	if (!*node->underlay)
 		warn(status,
-		     "node %s of %s has no underlay, nothing is sent from it: "
-		     "`varpctl attach IFACE`",
-		     vaddr, snid);
+		     "node %s of %s has no underlay%s, nothing is sent from it: %s`varpctl attach IFACE`",
+		     vaddr, snid,
+		     json_array_size(status->underlays) ? " that is up and has its address" : "",
+		     json_array_size(status->underlays) ? "mend one of those above, or " : "");
 	if (!varpd_may_speak(varpd, &node->key.snid))
 		warn(status,
 		     "node %s of %s: no credentials, lookups are answered as not known: "
@@ -351,6 +353,7 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	struct varpd *varpd = conn->varpd;
 	const struct varpd_config *config = &varpd->config;
 	uint64_t uptime_s = (varpd_now_ns() - varpd->started_ns) / VARPD_NS_PER_S;
+	struct varpd_error problem;
 	struct status status = {
 		.conn = conn,
 		.varpd = varpd,
@@ -366,6 +369,8 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	datapath_each_underlay(varpd->datapath, add_underlay, &status);
 	datapath_each_node(varpd->datapath, add_node, &status);
 	if (control_is_admin(conn)) {
+		if (store_problem(status.varpd->store, &problem))
+			warn(&status, "%s", problem.text);
 		datapath_each_problem(varpd->datapath, add_problem, &status);
 		apply_each_problem(varpd, add_problem, &status);
 		keyx_each_problem(varpd->keyx, add_problem, &status);

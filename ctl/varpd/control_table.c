@@ -10,6 +10,7 @@
 #include "control_internal.h"
 #include "log.h"
 
+#define COMMAND_NAME_LEN 32
 #define CONNECTIONS_USERS 384	/* of the control socket's, for users who are no administrators */
 #define CONNECTIONS_USER 32	/* for each of them */
 
@@ -95,12 +96,24 @@ static bool is_permitted(const struct control_conn *conn, const struct control_c
 	return varp_snid_parse(text, &snid) || control_sees(conn, &snid);
 }
 
+/* varpctl's words for it: `channel set` is channel_set here. */
+static const char *as_typed(const char *command, char out[COMMAND_NAME_LEN])
+{
+	snprintf(out, COMMAND_NAME_LEN, "%s", command);
+	for (char *c = out; *c; c++)
+		if (*c == '_')
+			*c = ' ';
+	return out;
+}
+
 static int carry_out(struct control_conn *conn, const struct control_command *command,
 		     struct control_args *args, json_t **result)
 {
+	char name[COMMAND_NAME_LEN];
+
 	if (!is_permitted(conn, command, args->json)) {
 		varpd_fail(args->error, 0,
-			   "not permitted: %s is for root%s%s", command->name,
+			   "not permitted: %s is for root%s%s", as_typed(command->name, name),
 			   command->access == CONTROL_ADMIN ? "" : ", owners of the supernet",
 			   " and the group of varpd's user; `owner` in a section [supernet SNID] of "
 			   "the configuration makes owners");

@@ -210,14 +210,12 @@ static int refuse_loop(struct datapath *dp, const struct varp_key *key,
 {
 	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT], text[VARP_ADDR_TEXT];
 	static struct varpd_log_limit limit;
-	uint64_t suppressed;
 
-	if (varpd_log_allowed(&limit, LOG_MS, &suppressed))
-		varpd_log(VARPD_LOG_WARNING,
+	varpd_log_limited(&limit, LOG_MS, VARPD_LOG_WARNING,
 			  "%s of supernet %s is said to be at %s, which is this host, but is no "
-			  "node here: not used%s",
+			  "node here: not used",
 			  varp_addr_format(&key->vaddr, vaddr), varp_snid_format(&key->snid, snid),
-			  varp_addr_format(raddr, text), suppressed ? " (and others)" : "");
+			  varp_addr_format(raddr, text));
 	return dp_end_negative(dp, key, dp_now_ns() + dp_window_ns(dp), VARP_DROP_LOOP);
 }
 
@@ -263,11 +261,9 @@ static int drain(struct datapath *dp, const struct varp_key *keys,
 static void log_failure(int err)
 {
 	static struct varpd_log_limit limit;
-	uint64_t suppressed;
 
-	if (varpd_log_allowed(&limit, LOG_MS, &suppressed))
-		varpd_log(VARPD_LOG_ERROR, "cannot write a mapping to the cache: %s",
-			  strerror(-err));
+	varpd_log_limited(&limit, LOG_MS, VARPD_LOG_ERROR,
+			  "cannot write a mapping to the cache: %s", strerror(-err));
 }
 
 void dp_settle_now(struct datapath *dp)

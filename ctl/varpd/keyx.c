@@ -35,16 +35,13 @@ static bool may_come_in(struct keyx *keyx, const struct varp_addr *remote)
 {
 	static struct varpd_log_limit limit;
 	char from[VARP_ADDR_TEXT];
-	uint64_t suppressed;
 
 	if (keyx_rate_take(&keyx->rate, remote, varpd_now_ns()))
 		return true;
-	if (varpd_log_allowed(&limit, REFUSED_LOG_MS, &suppressed))
-		varpd_log(VARPD_LOG_WARNING,
+	varpd_log_limited(&limit, REFUSED_LOG_MS, VARPD_LOG_WARNING,
 			  "a connection of %s to exchange keys was closed: more than %d a second "
-			  "from one host (IPv6: one /64), or %d in all (%llu more suppressed)",
-			  varp_addr_format(remote, from), KEYX_RATE_PEER, KEYX_RATE_ALL,
-			  (unsigned long long)suppressed);
+			  "from one host (IPv6: one /64), or %d in all",
+			  varp_addr_format(remote, from), KEYX_RATE_PEER, KEYX_RATE_ALL);
 	return false;
 }
 

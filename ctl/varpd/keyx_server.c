@@ -18,17 +18,14 @@ void keyx_server_failed(struct keyx_conn *conn, const char *why)
 {
 	static struct varpd_log_limit limits[LOG_KINDS];
 	unsigned int kind = 0;
-	uint64_t suppressed;
 	char peer[192];
 
 	/* One kind of failure, which somebody causes all the time, must not hide the others. */
 	for (const char *c = why; *c; c++)
 		kind = kind * 31 + (unsigned char)*c;
-	if (varpd_log_allowed(&limits[kind % LOG_KINDS], LOG_MS, &suppressed))
-		varpd_log(VARPD_LOG_WARNING,
-			  "key exchange with client %s failed: %s (%llu more suppressed)",
-			  keyx_conn_peer(conn, peer, sizeof(peer)), why,
-			  (unsigned long long)suppressed);
+	varpd_log_limited(&limits[kind % LOG_KINDS], LOG_MS, VARPD_LOG_WARNING,
+			  "key exchange with client %s failed: %s",
+			  keyx_conn_peer(conn, peer, sizeof(peer)), why);
 	/* An alert is on its way. */
 	if (!conn->established)
 		keyx_conn_linger(conn);
@@ -41,32 +38,26 @@ static void log_refusal(struct keyx_conn *conn, const struct keyx_request *reque
 {
 	static struct varpd_log_limit limits[KEYX_STATUSES];
 	char peer[192], snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT] = "";
-	uint64_t suppressed;
+	struct varpd_log_limit *limit = &limits[status];
 
-	if (!varpd_log_allowed(&limits[status], LOG_MS, &suppressed))
-		return;
 	keyx_conn_peer(conn, peer, sizeof(peer));
 	varp_snid_format(&request->snid, snid);
 	if (!varp_addr_is_zero(&request->vaddr))
 		varp_addr_format(&request->vaddr, vaddr);
 	if (status == KEYX_NOT_PERMITTED)
-		varpd_log(
-			VARPD_LOG_WARNING,
-			"client %s wants to be a member of supernet %s%s%s, which its credentials "
-			"do not permit: that takes urn:varp:%s:member in its certificate, or the "
-			"supernet's own pre-shared key (%llu more suppressed)",
-			peer, snid, *vaddr ? " as " : "", vaddr, snid,
-			(unsigned long long)suppressed);
+		varpd_log_limited(limit, LOG_MS, VARPD_LOG_WARNING,
+				  "client %s wants to be a member of supernet %s%s%s, which its "
+				  "credentials do not permit: that takes urn:varp:%s:member in its "
+				  "certificate, or the supernet's own pre-shared key",
+				  peer, snid, *vaddr ? " as " : "", vaddr, snid);
 	else if (status == KEYX_NOT_SERVED)
-		varpd_log(VARPD_LOG_ERROR,
-			  "client %s asked for a session about supernet %s, which is not served "
-			  "here: "
-			  "correct its server, or serve it with varpd_server_set (%llu more "
-			  "suppressed)",
-			  peer, snid, (unsigned long long)suppressed);
+		varpd_log_limited(limit, LOG_MS, VARPD_LOG_ERROR,
+				  "client %s asked for a session about supernet %s, which is not "
+				  "served here: correct its server, or serve it with varpd_server_set",
+				  peer, snid);
 	else
-		varpd_log(VARPD_LOG_ERROR, "no room for a session of client %s about supernet %s "
-			  "(%llu more suppressed)", peer, snid, (unsigned long long)suppressed);
+		varpd_log_limited(limit, LOG_MS, VARPD_LOG_ERROR,
+				  "no room for a session of client %s about supernet %s", peer, snid);
 }
 
 static enum keyx_status give_session(struct keyx_conn *conn, const struct keyx_request *request,

@@ -93,19 +93,27 @@ void varpd_log(enum varpd_log_level level, const char *format, ...)
 		return;		/* there is nowhere left to say so */
 }
 
-bool varpd_log_allowed(struct varpd_log_limit *limit, uint32_t interval_ms, uint64_t *suppressed)
+void varpd_log_limited(struct varpd_log_limit *limit, uint32_t interval_ms,
+		       enum varpd_log_level level, const char *format, ...)
 {
+	char text[LINE_MAX_LEN - 64], more[48] = "";
+	uint64_t now_ns, suppressed = limit->suppressed;
 	struct timespec ts;
-	uint64_t now_ns;
+	va_list args;
 
 	clock_gettime(CLOCK_BOOTTIME, &ts);
 	now_ns = ts.tv_sec * 1000000000ull + ts.tv_nsec;
 	if (now_ns < limit->next_ns) {
 		limit->suppressed++;
-		return false;
+		return;
 	}
 	limit->next_ns = now_ns + interval_ms * 1000000ull;
-	*suppressed = limit->suppressed;
 	limit->suppressed = 0;
-	return true;
+	if (suppressed)
+		snprintf(more, sizeof(more), " (%llu more suppressed)",
+			 (unsigned long long)suppressed);
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	varpd_log(level, "%s%s", text, more);
 }

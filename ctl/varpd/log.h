@@ -29,13 +29,15 @@ __attribute__((format(printf, 2, 3)))
 void varpd_log(enum varpd_log_level level, const char *format, ...);
 
 /*
- * For what others can trigger at will: true if a line may be written now. At most one line every
- * `interval_ms` for each limit; *suppressed is then how many were held back since the last one.
+ * For what others can trigger at will: at most one line every `interval_ms` for each limit, which
+ * says how many were held back since the one before.
  */
 struct varpd_log_limit {
 	uint64_t next_ns;
 	uint64_t suppressed;
 };
-bool varpd_log_allowed(struct varpd_log_limit *limit, uint32_t interval_ms, uint64_t *suppressed);
+__attribute__((format(printf, 4, 5)))
+void varpd_log_limited(struct varpd_log_limit *limit, uint32_t interval_ms,
+		       enum varpd_log_level level, const char *format, ...);
 
 #endif

@@ -130,16 +130,16 @@ static void on_sent(void *ctx, const struct net_datagram *datagram, int err)
 {
 	char text[VARP_ADDR_TEXT];
 	struct net *net = ctx;
-	uint64_t suppressed;
 
 	net->stats.send_failed += err != 0;
 	if (err == ENOBUFS)
 		return;
 	if (!datagram->answer)
 		note_request(net, &datagram->to, err);
-	if (err && varpd_log_allowed(&net->log, 5000, &suppressed))
-		varpd_log(VARPD_LOG_WARNING, "cannot send a VARP message to %s: %s",
-			  varp_addr_format(&datagram->to, text), strerror(err));
+	if (err)
+		varpd_log_limited(&net->log, 5000, VARPD_LOG_WARNING,
+				  "cannot send a VARP message to %s: %s",
+				  varp_addr_format(&datagram->to, text), strerror(err));
 }
 
 /* What the socket does not take now goes when it can be written to again. */

@@ -23,5 +23,7 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
  */
 int nodes_leave(struct varpd *varpd, const struct varp_snid *snid, const struct varp_addr *vaddr,
 		struct varpd_error *error);
+/* What nodes_leave() does with the last node, for one that is gone already with its device. */
+void nodes_left(struct varpd *varpd, const struct varp_snid *snid);
 
 #endif

@@ -33,7 +33,8 @@ int store_failed(struct store *store, struct varpd_error *error, const char *doi
 			  ? -EACCES
 			  : -EIO;
 
-	return varpd_fail(error, err, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
+	snprintf(store->failure, sizeof(store->failure), "%s: %s", doing, sqlite3_errmsg(store->db));
+	return varpd_fail(error, err, "%s: %s", store->path, store->failure);
 }
 
 /*
@@ -270,7 +271,21 @@ int store_commit(struct store *store, struct varpd_error *error)
 		err = store_run(store, store->stmt[STORE_COMMIT], error);
 	if (err)
 		store_rollback(store);
+	else
+		store->failure[0] = '\0';
 	return err;
+}
+
+bool store_problem(const struct store *store, struct varpd_error *problem)
+{
+	if (check_place(store, problem))
+		return true;
+	if (!store->failure[0])
+		return false;
+	varpd_fail(problem, 0,
+		   "%s: %s: the last change was refused and is not in effect; see to the disk and "
+		   "repeat it", store->path, store->failure);
+	return true;
 }
 
 void store_rollback(struct store *store)

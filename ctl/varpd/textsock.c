@@ -54,12 +54,11 @@ static void on_accept_error(struct evconnlistener *listener, void *ctx)
 	static const struct timeval pause = { .tv_usec = PAUSE_MS * 1000 };
 	struct textsock_side *side = ctx;
 	int err = errno;
-	uint64_t suppressed;
 
 	evconnlistener_disable(listener);
 	event_add(side->resume, &pause);
-	if (varpd_log_allowed(&side->log, 10000, &suppressed))
-		varpd_log(VARPD_LOG_WARNING, "cannot accept connections of the group %s: %s",
+	varpd_log_limited(&side->log, 10000, VARPD_LOG_WARNING,
+			  "cannot accept connections of the group %s: %s",
 			  side->source == VARP_COMMAND_FROM_MANAGER ? "manager" : "client",
 			  strerror(err));
 }

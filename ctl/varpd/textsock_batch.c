@@ -126,14 +126,14 @@ void text_batch_run(struct textsock *textsock)
 {
 	unsigned int count = textsock->count;
 	struct varpd_error error;
-	uint64_t suppressed;
 	int failed;
 
 	if (!count)
 		return;
 	failed = store_changes(textsock, &error);
-	if (failed && varpd_log_allowed(&textsock->store_log, 1000, &suppressed))
-		varpd_log(VARPD_LOG_ERROR, "%s; %u commands were refused", error.text, count);
+	if (failed)
+		varpd_log_limited(&textsock->store_log, 1000, VARPD_LOG_ERROR,
+				  "%s; %u commands were refused", error.text, count);
 	for (unsigned int i = 0; i < count; i++) {
 		struct text_item *item = &textsock->items[i];
 		int result = failed && item->change ? failed : 0;

@@ -92,13 +92,11 @@ static void drop(struct text_hello *hello)
 static void log_failure(const struct text_hello *hello, const char *why)
 {
 	struct textsock_side *side = hello->side;
-	uint64_t suppressed;
 
-	if (varpd_log_allowed(&side->hello_log, LOG_MS, &suppressed))
-		varpd_log(VARPD_LOG_WARNING, "group %s at %s was not let in over TLS: %s "
-			  "(%llu more suppressed)",
+	varpd_log_limited(&side->hello_log, LOG_MS, VARPD_LOG_WARNING,
+			  "group %s at %s was not let in over TLS: %s",
 			  side->source == VARP_COMMAND_FROM_MANAGER ? "manager" : "client",
-			  hello->tls.peer.text, why, (unsigned long long)suppressed);
+			  hello->tls.peer.text, why);
 }
 
 /*

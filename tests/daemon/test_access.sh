@@ -60,7 +60,7 @@ for command in "cache get 0xN 10.1.0.2" "resolve 0xN 10.1.0.3" "cache show 0xN" 
 		must a resolve 0x30 10.1.0.3; rc_of 0 30 "$command")" "0 5 5 0 5 5 0"
 done
 rc_as $alice cache get 0x20 10.1.0.2 >"$TMP/rc"
-is "why is one line on stderr that says who may" "$(wc -l <"$TMP/out") $(grep -c 'not permitted: cache_get is for root, owners' "$TMP/out")" "1 1"
+is "why is one line on stderr that says who may" "$(wc -l <"$TMP/out") $(grep -c 'not permitted: cache get is for root, owners' "$TMP/out")" "1 1"
 
 # --- varpctl: what lists ------------------------------------------------------------------------------------------------
 

@@ -88,6 +88,10 @@ must a join 0x40 10.4.0.1/24
 must a leave 0x40
 is "the other stays" "$(servers)" "40 192.0.2.7|"
 is "until it is cleared" "$(client a 'varpd_client_clear 0x40')$(servers)" OK
+must a join 0x52 10.5.2.1/24 server 192.0.2.9 dev by-hand
+ns_ip a link del by-hand
+no_servers() { [ -z "$(servers)" ]; }
+check "a device deleted by hand takes its server along like leave" wait_for 5 no_servers
 
 # --- Warnings say what to do ----------------------------------------------------------------------------------------------
 

@@ -29,6 +29,11 @@ is "as JSON" "$(psk new 0x11 dir host -j 2>/dev/null | jq -r '"\(.snid) \(.file)
 status_is "psk add takes a key from standard input" 0 psk add 0x10 dir other <<<"$first"
 is "as it is" "$(cat other/psk/$snid.psk)" "$first"
 check "and keeps it closed" closed other/psk/$snid.psk
+type_key() { wait_for 5 grep -q "not shown" "$TMP/terminal" && sleep 0.3 && echo "$first"; }
+type_key | script -qec "'$VARPCTL' psk add 0x13 dir other" /dev/null >"$TMP/terminal"
+like "at a terminal it asks" "$(cat "$TMP/terminal")" "Key of 0x13 .not shown.: "
+check "does not show what is typed" test "$(grep -c "$first" "$TMP/terminal")" = 0
+is "and takes it" "$(cat other/psk/0x00000000000000000013.psk)" "$first"
 status_is "psk add refuses what is no key" 1 psk add 0x12 dir other <<<"secret"
 check "and writes nothing" test ! -e other/psk/0x00000000000000000012.psk
 status_is "psk new wants a supernet" 1 psk new 10 dir host
