@@ -51,8 +51,8 @@ WARNINGS	:= -Wall -Wextra $(WERROR)
 # The empty definition agrees with a file's own `#define _GNU_SOURCE`.
 VARP_CPPFLAGS	:= -D_GNU_SOURCE= -DVARP_RELEASE='"$(VERSION)"' \
 		   -Iinclude -I. -Ilibvarp -Ictl/common -I$(B)/gen
-VARP_CFLAGS	:= -std=gnu11 $(WARNINGS) -fvisibility=hidden -fPIC -MMD -MP
-VARP_LDFLAGS	:= -Wl,--as-needed
+VARP_CFLAGS	:= -std=gnu11 $(WARNINGS) -fvisibility=hidden -fPIC -pthread -MMD -MP
+VARP_LDFLAGS	:= -Wl,--as-needed -pthread
 
 ifdef SAN
 VARP_CFLAGS	+= -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
@@ -132,7 +132,7 @@ help: ## this list
 	@printf 'Usage: make [TARGET] [B=build] [PREFIX=/usr/local] [DESTDIR=] [V=1]\n\n'
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while IFS='	' read -r t d; do \
-			printf '  %-14s %s\n' "$$t" "$$d"; \
+			printf '  %-20s %s\n' "$$t" "$$d"; \
 		done
 
 deps: ## install the packages that build and tests need (Debian, Ubuntu)
@@ -308,6 +308,14 @@ test-matrix: all $(TEST_TOOLS) ## end-to-end tests with every fast path off, and
 	VARP_TEST_LOGS=$(B)/test-matrix/on VARP_TEST_OPTIONS="$(MATRIX_ON)" $(RUN) $(MATRIX_ON_TESTS) || rc=1; \
 	exit $$rc
 
+MATRIX_KERNEL_TESTS = $(shell grep -lE '^\# kernels: (yes|slow)$$' $(MATRIX_TESTS))
+
+test-matrix-kernels: ## end-to-end tests with every fast path off, in the stock 6.1 and 6.12 kernels
+	$(Q)scripts/deps.sh build test kernels
+	$(Q)$(submake) $(tolerant) tests-all
+	$(Q)VARP_TC=clsact VARP_TEST_OPTIONS="$(MATRIX_OFF)" VARP_KERNEL_TESTS="$(MATRIX_KERNEL_TESTS)" \
+	B="$(abspath $(B))" tests/kernel/run.sh
+
 test-attack: all $(TEST_TOOLS) ## the attacks at full size (six minutes; root)
 	$(Q)VARP_ATTACK=full TEST_TIMEOUT=1200 $(RUN) $(ATTACK_TESTS)
 
@@ -385,7 +393,7 @@ uninstall: ## remove what install put there; configuration and state stay
 		$(foreach m,$(notdir $(MANS)),$(D)$(MANDIR)/man$(patsubst .%,%,$(suffix $(m)))/$(m))
 	$(Q)rm -rf $(D)$(INCLUDEDIR)/varp $(D)$(DOCDIR)
 
-.PHONY: all help deps clean demo test test-unit test-bpf test-e2e test-asan test-matrix test-attack fuzz coverage test-kernels bench bench-quick check-layers lint \
+.PHONY: all help deps clean demo test test-unit test-bpf test-e2e test-asan test-matrix test-matrix-kernels test-attack fuzz coverage test-kernels bench bench-quick check-layers lint \
 	install uninstall
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

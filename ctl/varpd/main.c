@@ -4,6 +4,7 @@
  * and so is their help.
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #define EXIT_CONFIG	1
 #define EXIT_START	2
+#define LARGE_BLOCK	(1 << 20)
 #define OPTIONS_MAX	CONFIG_OVERRIDES_MAX
 
 enum own_option {
@@ -193,12 +195,23 @@ static int run_otherwise(const struct arguments *arguments, const struct varpd_c
 	return 0;
 }
 
+/*
+ * A table of a million mappings grows without being copied only where it has pages of its own, which
+ * the kernel moves: glibc would give up on that for larger and larger blocks, and for threads.
+ */
+static void set_up_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+	mallopt(M_ARENA_MAX, 1);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments = { .overrides.instance = "default" };
 	static struct varpd varpd;
 	int status;
 
+	set_up_memory();
 	varpd_log_init();
 	parse_arguments(argc, argv, &arguments);
 	if (config_load(&varpd.config, &arguments.overrides))

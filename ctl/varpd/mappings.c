@@ -4,6 +4,10 @@
  * mappings.h.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "addr.h"
 #include "answer.h"
@@ -142,18 +146,78 @@ bool mappings_is_change(const struct varp_command *command)
 	return command->type < sizeof(changes) / sizeof(changes[0]);
 }
 
-int mappings_load(struct varpd *varpd, struct varpd_error *error)
-{
-	struct varp_table *table = varp_table_new();
-	int err = table ? store_load(varpd->store, table, error)
-			: varpd_fail(error, -ENOMEM, "out of memory");
+/* --- At start --- */
 
-	if (err)
-		varp_table_free(table);
-	else
-		varp_engine_load(varpd->engine, varpd_now_ns(), table);
+struct mappings_loading {
+	pthread_t thread;
+	struct store *store;
+	struct varp_table *table;
+	struct varpd_error error;
+	int err;
+};
+
+static void *load(void *ctx)
+{
+	struct mappings_loading *loading = ctx;
+
+	loading->err = store_load(loading->store, loading->table, &loading->error);
+	return NULL;
+}
+
+/* Signals are for the thread that has the event loop. */
+static int start_thread(struct mappings_loading *loading)
+{
+	sigset_t all, before;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&loading->thread, NULL, load, loading);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -err;
+}
+
+int mappings_load_begin(struct varpd *varpd, struct varpd_error *error)
+{
+	struct mappings_loading *loading = calloc(1, sizeof(*loading));
+	int err = -ENOMEM;
+
+	if (loading) {
+		loading->store = varpd->store;
+		loading->table = varp_table_new();
+		err = loading->table ? start_thread(loading) : -ENOMEM;
+	}
+	if (!err) {
+		varpd->loading = loading;
+		return 0;
+	}
+	if (loading)
+		varp_table_free(loading->table);
+	free(loading);
+	return varpd_fail(error, err, "cannot begin to load the mappings: %s", strerror(-err));
+}
+
+int mappings_load_end(struct varpd *varpd, struct varpd_error *error)
+{
+	struct mappings_loading *loading = varpd->loading;
+	int err;
+
+	if (!loading)
+		return 0;
+	varpd->loading = NULL;
+	pthread_join(loading->thread, NULL);
+	err = loading->err;
+	if (err) {
+		*error = loading->error;
+		varp_table_free(loading->table);
+	} else {
+		varp_engine_load(varpd->engine, varpd_now_ns(), loading->table);
+	}
+	free(loading);
 	return err;
 }
+
+/* --- Changes --- */
 
 int mappings_begin(struct varpd *varpd, struct varpd_error *error)
 {

@@ -13,8 +13,14 @@
 #include "command.h"
 #include "varpd.h"
 
-/* At start: the store's contents into the engine's table. */
-int mappings_load(struct varpd *varpd, struct varpd_error *error);
+/*
+ * At start: the store's contents into the engine's table. A million mappings take as long as the
+ * kernel takes to check the programs, so both are done at once: between begin and end a thread of
+ * its own has the store, which nobody else may use. The engine has them from the end on; what went
+ * wrong is told then.
+ */
+int mappings_load_begin(struct varpd *varpd, struct varpd_error *error);
+int mappings_load_end(struct varpd *varpd, struct varpd_error *error);
 
 /* Of the server's data; the client's commands are not */
 bool mappings_is_change(const struct varp_command *command);

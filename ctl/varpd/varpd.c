@@ -180,7 +180,7 @@ static int start_store(struct varpd *varpd, struct varpd_error *error)
 {
 	int err = store_open(&varpd->store, varpd->config.state_dir, error);
 
-	return err ? err : mappings_load(varpd, error);
+	return err ? err : mappings_load_begin(varpd, error);
 }
 
 static int start_net(struct varpd *varpd, struct varpd_error *error)
@@ -219,6 +219,8 @@ static int start_datapath(struct varpd *varpd, struct varpd_error *error)
 	};
 	int err = datapath_open(&varpd->datapath, &config, varpd->base, &ops, error);
 
+	if (!err)
+		err = mappings_load_end(varpd, error);
 	if (!err)
 		clients_adopt(varpd);
 	return err;
@@ -300,6 +302,9 @@ int varpd_start(struct varpd *varpd)
 
 void varpd_stop(struct varpd *varpd)
 {
+	struct varpd_error ignored;
+
+	mappings_load_end(varpd, &ignored);
 	apply_stop(varpd);
 	control_close(varpd->control);
 	textsock_close(varpd->textsock);

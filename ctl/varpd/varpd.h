@@ -41,6 +41,7 @@ struct client_kept;
 struct control;
 struct credentials;
 struct keyx;
+struct mappings_loading;
 struct monitor;
 struct net;
 struct resolve;
@@ -62,6 +63,7 @@ struct varpd {
 	struct channels *channels;	/* keys of keyed channels */
 	struct channel_keys *channel_keys; /* those that are handed out */
 	struct store *store;
+	struct mappings_loading *loading; /* while varpd starts */
 	struct credentials *credentials; /* what this host can prove with */
 	struct net *net;		/* VARP's UDP socket */
 	struct answer *answer;		/* the kernel's answers */

@@ -10,6 +10,8 @@ if [ "$VARP_ALLOWED_SKIPS" = - ]; then VARP_ALLOWED_SKIPS=; fi
 export B VARP_TIME_SCALE VARP_ALLOWED_SKIPS VARP_TEST_LOGS=$out/logs VARP_KERNEL_MATRIX=1
 export TEST_TIMEOUT=${TEST_TIMEOUT:-90} # one program that hangs must leave time for the others
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/home LC_ALL=C.UTF-8
+# shellcheck source=/dev/null
+. "$out/environment"
 exec >"$out/output" 2>&1 </dev/null
 
 cd "$(dirname "$0")/../.." || exit 1

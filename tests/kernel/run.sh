@@ -9,7 +9,7 @@
 #
 # Environment: B (build directory), VARP_KERNELS ("6.1 6.12"), VARP_KERNEL_CACHE (~/.cache/varp/kernels), VARP_KERNEL_TESTS
 # (instead of the usual programs), VARP_KERNEL_SLOW (1), VARP_KERNEL_TIMEOUT (5400 s per kernel), VARP_KERNEL_JOBS, VARP_KERNEL_KVM=0 (emulate),
-# VARP_ALLOWED_SKIPS.
+# VARP_ALLOWED_SKIPS; VARP_TC and VARP_TEST_OPTIONS as in tests/lib.sh.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -77,6 +77,7 @@ fi
 run_kernel() { # SERIES IMAGE
 	local out=$results/$1 start took
 	mkdir -p "$out"
+	printf 'export VARP_TC=%q VARP_TEST_OPTIONS=%q\n' "${VARP_TC:-}" "${VARP_TEST_OPTIONS:-}" >"$out/environment"
 	start=$(date +%s)
 	# The results come back through /mnt, which every system has: the guest cannot make a mount point in its root.
 	# shellcheck disable=SC2086 # $accel is one option or none
