@@ -62,9 +62,10 @@ report "bpf includes only include/varp, kernel and libbpf headers" \
 report "libvarp includes only include/varp and itself" "$(foreign libvarp include . -- "${lib[@]}"
 	includes "${lib[@]}" | grep -E '"(ctl|bpf)/|<(bpf|event2|event|sqlite3|libmnl|ini)')"
 report "libvarp's core includes no sockets, clocks, threads or files" "$(includes "${core[@]}" |
-	grep -E '<(sys/(socket|time|select|epoll|un|ioctl|mman|stat|types)\.h|time\.h|pthread\.h|poll\.h|unistd\.h|fcntl\.h|syslog\.h|signal\.h|jansson)')"
-report "libvarp's core calls no clock, socket or printing function" "$([ ${#core[@]} -eq 0 ] || grep -HnE \
-	'(^|[^A-Za-z0-9_."])(printf|fprintf|vprintf|vfprintf|puts|fputs|perror|syslog|time|clock_gettime|gettimeofday|socket|sendto|recvfrom|getenv|exit|abort|rand|random|getrandom)[[:space:]]*\(' \
+	grep -E '<(sys/(socket|time|select|epoll|un|ioctl|stat|types)\.h|time\.h|pthread\.h|poll\.h|unistd\.h|fcntl\.h|syslog\.h|signal\.h|jansson)')"
+# Of sys/mman.h only madvise() is used, a hint.
+report "libvarp's core calls no clock, socket, mapping or printing function" "$([ ${#core[@]} -eq 0 ] || grep -HnE \
+	'(^|[^A-Za-z0-9_."])(printf|fprintf|vprintf|vfprintf|puts|fputs|perror|syslog|time|clock_gettime|gettimeofday|socket|sendto|recvfrom|getenv|exit|abort|rand|random|getrandom|mmap|shm_open)[[:space:]]*\(' \
 	"${core[@]}" | grep -vE '^[^:]*:[0-9]+:[[:space:]]*(\*|/\*|//)')"
 report "libvarp's core keeps no global state" "$([ ${#core[@]} -eq 0 ] || grep -HnE \
 	'^(static )?(struct |unsigned |u?int|char |bool |size_t )[A-Za-z0-9_ *]*(\[[^]]*\])?[[:space:]]*(=.*)?;' "${core[@]}" |
