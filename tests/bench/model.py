@@ -44,7 +44,7 @@ class Case:
 
 
 ALL = ("bare", "vxlan", "varp", "geneve", "ipip", "wireguard")
-WITH_FLOOR = ALL + ("floor",)       # small packets: what is the kernel's own part in a tunnel made of TC programs
+WITH_FLOOR = ALL + ("floor",)       # what is the kernel's own part in a tunnel made of TC programs
 
 
 @dataclass(frozen=True)

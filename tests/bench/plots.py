@@ -4,10 +4,10 @@ differ in point shape besides."""
 import os
 import subprocess
 
-from cases_program import KINDS
+from cases_program import DRAWN, KINDS
 
 COLOURS = {"bare": "#999999", "varp": "#0072B2", "vxlan": "#E69F00", "geneve": "#CC79A7", "ipip": "#F0E442", "wireguard": "#009E73"}
-LINES = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00")
+LINES = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00", "#666666")
 
 # label, case, metric
 RATIO_BARS = (
@@ -78,11 +78,11 @@ plot {plots}
 
 def lookups(doc, path):
     entries = (1000, 10000, 100000, 1000000)
-    kinds = [k for k in KINDS if metric(doc, "program", "varp", f"{k}_{entries[0]}")]
+    kinds = [k for k in DRAWN if metric(doc, "program", "varp", f"{k}_{entries[0]}")]
     if not kinds:
         return False
     data = "".join(f"{n} " + " ".join(f"{metric(doc, 'program', 'varp', f'{k}_{n}')['median']:.1f}" for k in kinds) + "\n" for n in entries)
-    plots = ", ".join(f"$data using 1:{i + 2} title '{KINDS[k]}' with linespoints lw 2 pt {(7, 6, 5, 9, 8)[i]} ps 0.9 lc rgb '{LINES[i]}'"
+    plots = ", ".join(f"$data using 1:{i + 2} title '{KINDS[k]}' with linespoints lw 2 pt {(7, 6, 5, 9, 8, 13)[i]} ps 0.9 lc rgb '{LINES[i]}'"
                       for i, k in enumerate(kinds))
     draw(path, head(path, "Cost of one run, by entries in the cache (less is better)") + f"""
 set logscale x

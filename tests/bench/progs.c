@@ -4,7 +4,7 @@
  * in a cache of one size. Each run has a packet of its own (a program changes its packet), so each
  * is a system call, timed by the kernel inside; the clock's own share is measured with a program
  * that does nothing and taken off. "hot": 64 destinations among all entries; "cold": any entry, in
- * random order.
+ * random order; the same in other kinds of map, and one read from an array of as many values.
  *
  *   progs OBJECT RUNS [ENTRIES...]	OBJECT: build/gen/varp.bpf.o; prints `WHAT ENTRIES NS` lines
  *
@@ -15,6 +15,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/udp.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -263,9 +264,10 @@ static int lookup_program(int map, uint32_t among)
 	return load_insns(insns, n);
 }
 
-static double lookup_ns(uint32_t among)
+/* What a program with a look-up takes beyond one without. */
+static double lookup_ns(int with, uint32_t among)
 {
-	int with = lookup_program(map_fd("varp_cache"), among), without = lookup_program(-1, among);
+	int without = lookup_program(-1, among);
 	uint32_t spent[5], own[5], verdict;
 	struct frame f;
 
@@ -276,7 +278,65 @@ static double lookup_ns(uint32_t among)
 			die("an entry is missing from the cache");
 		own[i] = run(without, &f, NULL, LOOKUPS, &verdict);
 	}
+	close(without);
 	return median(spent, 5) - median(own, 5);
+}
+
+static double cache_ns(uint32_t among)
+{
+	int with = lookup_program(map_fd("varp_cache"), among);
+	double ns = lookup_ns(with, among);
+
+	close(with);
+	return ns;
+}
+
+/* What the look-up is held against: other maps of as many entries, and no look-up at all, one read. */
+static int other_map(enum bpf_map_type type, uint32_t flags, uint32_t entries)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
+	uint32_t key = type == BPF_MAP_TYPE_ARRAY ? sizeof(uint32_t) : sizeof(struct varp_key);
+	uint32_t max = type == BPF_MAP_TYPE_ARRAY ? entries : CACHE_MAX;
+	int fd = bpf_map_create(type, "bench", key, sizeof(struct varp_mapping), max, &opts);
+
+	if (fd < 0)
+		die("cannot make a map of our own: %s", strerror(errno));
+	if (type != BPF_MAP_TYPE_ARRAY)
+		cache_fill(fd, &snid, &base, 0, entries, &there);
+	return fd;
+}
+
+/* One of as many values as there are entries, read where it lies. */
+static int read_program(int map, uint32_t among)
+{
+	const struct bpf_insn insns[] = {
+		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_prandom_u32),
+		INSN(BPF_ALU | BPF_MOD | BPF_K, R(0), 0, 0, among),
+		INSN(BPF_STX | BPF_MEM | BPF_W, R(10), R(0), -4, 0),
+		INSN(BPF_LD | BPF_DW | BPF_IMM, R(1), BPF_PSEUDO_MAP_FD, 0, map),
+		{ 0 },
+		INSN(BPF_ALU64 | BPF_MOV | BPF_X, R(2), R(10), 0, 0),
+		INSN(BPF_ALU64 | BPF_ADD | BPF_K, R(2), 0, 0, -4),
+		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem),
+		INSN(BPF_JMP | BPF_JEQ | BPF_K, R(0), 0, 2, 0),
+		INSN(BPF_LDX | BPF_MEM | BPF_W, R(0), R(0), 0, 0),
+		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, R(0), 0, 0, 1),
+		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+	};
+
+	return load_insns(insns, sizeof(insns) / sizeof(insns[0]));
+}
+
+static double other_ns(enum bpf_map_type type, uint32_t flags, uint32_t entries)
+{
+	int map = other_map(type, flags, entries);
+	int with = type == BPF_MAP_TYPE_ARRAY ? read_program(map, entries) : lookup_program(map, entries);
+	double ns = lookup_ns(with, entries);
+
+	close(with);
+	close(map);
+	return ns;
 }
 
 static void measure_nothing(uint32_t runs)
@@ -321,8 +381,12 @@ int main(int argc, char **argv)
 		printf("encap_hot %u %.0f\n", entries, encap_ns(runs, HOT));
 		printf("encap_cold %u %.0f\n", entries, encap_ns(runs, entries));
 		printf("decap %u %.0f\n", entries, decap_ns(runs));
-		printf("lookup_hot %u %.0f\n", entries, lookup_ns(HOT));
-		printf("lookup_cold %u %.0f\n", entries, lookup_ns(entries));
+		printf("lookup_hot %u %.0f\n", entries, cache_ns(HOT));
+		printf("lookup_cold %u %.0f\n", entries, cache_ns(entries));
+		printf("hash_cold %u %.0f\n", entries, other_ns(BPF_MAP_TYPE_HASH, 0, entries));
+		printf("slab_cold %u %.0f\n", entries,
+		       other_ns(BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, entries));
+		printf("array_cold %u %.0f\n", entries, other_ns(BPF_MAP_TYPE_ARRAY, 0, entries));
 		fflush(stdout);
 	}
 	return 0;
