@@ -256,6 +256,19 @@ int store_run(struct store *store, sqlite3_stmt *stmt, struct varpd_error *error
 	return 0;
 }
 
+int store_step_from(struct store *store, sqlite3_stmt *stmt, const struct varp_combo *from,
+		    struct varpd_error *error)
+{
+	int rc;
+
+	store_bind_blob(stmt, 1, &from->snid, sizeof(from->snid));
+	store_bind_blob(stmt, 2, &from->chid, sizeof(from->chid));
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		return 0;
+	return rc == SQLITE_DONE ? -ENOENT : store_failed(store, error, "cannot be read");
+}
+
 int store_begin(struct store *store, struct varpd_error *error)
 {
 	return store_run(store, store->stmt[STORE_BEGIN], error);

@@ -116,16 +116,9 @@ int store_channel_next(struct store *store, const struct varp_combo *from,
 		       struct store_channel *channel, struct varpd_error *error)
 {
 	sqlite3_stmt *stmt = store->stmt[STORE_CHANNEL_NEXT];
-	int err = 0, rc;
+	int err = store_step_from(store, stmt, from, error);
 
-	store_bind_blob(stmt, 1, &from->snid, sizeof(from->snid));
-	store_bind_blob(stmt, 2, &from->chid, sizeof(from->chid));
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_DONE)
-		err = -ENOENT;
-	else if (rc != SQLITE_ROW)
-		err = store_failed(store, error, "cannot be read");
-	else if (!read_channel(stmt, channel))
+	if (!err && !read_channel(stmt, channel))
 		err = varpd_fail(error, -EUCLEAN, "%s holds a row that is no channel; restore it "
 				 "from a backup or move it away", store->path);
 	sqlite3_reset(stmt);

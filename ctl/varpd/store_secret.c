@@ -57,16 +57,9 @@ int store_secret_next(struct store *store, const struct varp_combo *from,
 		      struct store_secret *secret, struct varpd_error *error)
 {
 	sqlite3_stmt *stmt = store->stmt[STORE_SECRET_NEXT];
-	int err = 0, rc;
+	int err = store_step_from(store, stmt, from, error);
 
-	store_bind_blob(stmt, 1, &from->snid, sizeof(from->snid));
-	store_bind_blob(stmt, 2, &from->chid, sizeof(from->chid));
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_DONE)
-		err = -ENOENT;
-	else if (rc != SQLITE_ROW)
-		err = store_failed(store, error, "cannot be read");
-	else if (!read_secret(stmt, secret))
+	if (!err && !read_secret(stmt, secret))
 		err = varpd_fail(error, -EUCLEAN,
 				 "%s holds a row that is no channel's secret: restore it from a backup, or "
 				 "move it away and set the secrets again before a node joins",

@@ -53,6 +53,9 @@ struct store {
 int store_failed(struct store *store, struct varpd_error *error, const char *doing);
 /* Runs a statement that returns nothing. */
 int store_run(struct store *store, sqlite3_stmt *stmt, struct varpd_error *error);
+/* To the first row of a channel at or after `from`: 0, -ENOENT, or as store_failed(). Reset by the caller. */
+int store_step_from(struct store *store, sqlite3_stmt *stmt, const struct varp_combo *from,
+		    struct varpd_error *error);
 
 /* data must stay as it is until the statement has run. */
 static inline void store_bind_blob(sqlite3_stmt *stmt, int index, const void *data, int len)

@@ -90,7 +90,7 @@ set format x '10^{{%L}}'
 set xlabel 'entries in the cache'
 set ylabel 'ns'
 set yrange [0:*]
-set key top left reverse Left
+set key below reverse Left maxcols 3
 set xrange [800:1300000]
 plot {plots}
 """, data)
