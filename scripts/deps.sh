@@ -20,7 +20,7 @@ packages() {
 	test)
 		packages demo
 		echo libcmocka-dev gcovr shellcheck tcpdump tshark iperf3 sockperf socat jq ethtool procps xdp-tools
-		echo python3 python3-scapy sqlite3 mandoc util-linux openssl systemd
+		echo python3 python3-scapy sqlite3 mandoc util-linux bsdutils openssl faketime systemd
 		;;
 	bench)
 		packages demo

@@ -107,13 +107,17 @@ like "and says so" "$OUT" "links among the pins is no directory"
 rm -rf "/sys/fs/bpf/varp/$PREFIX-a"
 
 mkdir -p "/run/varp/$PREFIX-a"
+target=/run/varp/$PREFIX-file	# a hard link does not leave its file system
+echo precious >"$target"
+chmod 600 "$target"
 for link in "ln -s" ln; do
-	$link "$TMP/victim/file" "/run/varp/$PREFIX-a/varpd.pid"
+	$link "$target" "/run/varp/$PREFIX-a/varpd.pid"
 	status_is "pid file ($link): refused" 2 plain
 	like "and it is said what to do" "$OUT" "varpd.pid is a link.*remove it"
-	is "and nothing was written" "$(victim)" "$untouched"
+	is "and nothing was written" "$(cat "$target") $(stat -c %U:%a "$target")" "precious root:600"
 	rm "/run/varp/$PREFIX-a/varpd.pid"
 done
+rm "$target"
 rmdir "/run/varp/$PREFIX-a"
 
 got=$(VARPD=$VARPD INSTANCE=$PREFIX-l VERSION=$version TMP=$TMP USER_NAME=nobody \
