@@ -308,13 +308,13 @@ test-matrix: all $(TEST_TOOLS) ## end-to-end tests with every fast path off, and
 	VARP_TEST_LOGS=$(B)/test-matrix/on VARP_TEST_OPTIONS="$(MATRIX_ON)" $(RUN) $(MATRIX_ON_TESTS) || rc=1; \
 	exit $$rc
 
-MATRIX_KERNEL_TESTS = $(shell grep -lE '^\# kernels: (yes|slow)$$' $(MATRIX_TESTS))
+MATRIX_KERNEL_TESTS = $(shell grep -lE '^[#] kernels: (yes|slow)$$' $(MATRIX_TESTS))
 
 test-matrix-kernels: ## end-to-end tests with every fast path off, in the stock 6.1 and 6.12 kernels
 	$(Q)scripts/deps.sh build test kernels
 	$(Q)$(submake) $(tolerant) tests-all
 	$(Q)VARP_TC=clsact VARP_TEST_OPTIONS="$(MATRIX_OFF)" VARP_KERNEL_TESTS="$(MATRIX_KERNEL_TESTS)" \
-	B="$(abspath $(B))" tests/kernel/run.sh
+	VARP_KERNEL_RESULTS="$(abspath $(B))/test-matrix/kernels" VARP_ALLOWED_SKIPS=tests/kernel/allowed-skips B="$(abspath $(B))" tests/kernel/run.sh
 
 test-attack: all $(TEST_TOOLS) ## the attacks at full size (six minutes; root)
 	$(Q)VARP_ATTACK=full TEST_TIMEOUT=1200 $(RUN) $(ATTACK_TESTS)

@@ -75,7 +75,7 @@ static void index_put(uint64_t *index, uint32_t places, uint64_t place)
 /*
  * A large array is walked at random: with pages of 2 MiB its addresses are translated from the
  * processor's tables, and it is filled with one page fault in place of 512. Only asked for: without
- * them all is as it was.
+ * them (or with pages of another size) all is as it was.
  */
 static void *in_huge_pages(void *array, size_t size)
 {

@@ -65,7 +65,7 @@ report "libvarp's core includes no sockets, clocks, threads or files" "$(include
 	grep -E '<(sys/(socket|time|select|epoll|un|ioctl|stat|types)\.h|time\.h|pthread\.h|poll\.h|unistd\.h|fcntl\.h|syslog\.h|signal\.h|jansson)')"
 # Of sys/mman.h only madvise() is used, a hint.
 report "libvarp's core calls no clock, socket, mapping or printing function" "$([ ${#core[@]} -eq 0 ] || grep -HnE \
-	'(^|[^A-Za-z0-9_."])(printf|fprintf|vprintf|vfprintf|puts|fputs|perror|syslog|time|clock_gettime|gettimeofday|socket|sendto|recvfrom|getenv|exit|abort|rand|random|getrandom|mmap|shm_open)[[:space:]]*\(' \
+	'(^|[^A-Za-z0-9_."])(printf|fprintf|vprintf|vfprintf|puts|fputs|perror|syslog|time|clock_gettime|gettimeofday|socket|sendto|recvfrom|getenv|exit|abort|rand|random|getrandom|mmap|munmap|mremap|mprotect|mlock|shm_open)[[:space:]]*\(' \
 	"${core[@]}" | grep -vE '^[^:]*:[0-9]+:[[:space:]]*(\*|/\*|//)')"
 report "libvarp's core keeps no global state" "$([ ${#core[@]} -eq 0 ] || grep -HnE \
 	'^(static )?(struct |unsigned |u?int|char |bool |size_t )[A-Za-z0-9_ *]*(\[[^]]*\])?[[:space:]]*(=.*)?;' "${core[@]}" |

@@ -107,7 +107,8 @@ static bool read_key(char *line, int len, const char *snid)
 	if (!isatty(STDIN_FILENO))
 		return fgets(line, len, stdin) != NULL;
 	snprintf(prompt, sizeof(prompt), "Key of %.40s (not shown): ", snid);
-	return !EVP_read_pw_string(line, len, prompt, 0);
+	/* It takes the most characters, and puts a NUL behind them. */
+	return !EVP_read_pw_string(line, len - 1, prompt, 0);
 }
 
 enum control_status ctl_psk_add(struct ctl *ctl, char **words, unsigned int count)
@@ -120,9 +121,15 @@ enum control_status ctl_psk_add(struct ctl *ctl, char **words, unsigned int coun
 
 	if (status)
 		return status;
-	if (!read_key(line, sizeof(line), words[0]) || psk_parse(line, key))
-		return ctl_fail(CONTROL_USAGE, "standard input is not a key of 64 hex digits, as "
-				"`varpctl psk new` prints it");
+	if (!read_key(line, sizeof(line), words[0])) {
+		status = ctl_fail(CONTROL_USAGE, "no key was given");
+	} else if (psk_parse(line, key)) {
+		OPENSSL_cleanse(line, sizeof(line));
+		status = ctl_fail(CONTROL_USAGE, "what was given is not a key of 64 hex digits, as "
+				  "`varpctl psk new` prints it");
+	}
+	if (status)
+		return status;
 	status = store(ctl, dir, &snid, key, path);
 	if (!status)
 		tell(ctl, &snid, key, path, false);

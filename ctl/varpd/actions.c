@@ -16,7 +16,6 @@
 #include "log.h"
 #include "monitor.h"
 #include "net.h"
-#include "nodes.h"
 #include "resolve.h"
 
 #define RANDOM_BLOCK 32	/* nonces: 256 octets */
@@ -31,7 +30,7 @@ struct foreign {
 
 struct report {
 	struct varp_key key;
-	enum report_type { REPORT_MISS, REPORT_CHECK, REPORT_LEFT } type;
+	bool check;		/* CHECK, else a miss */
 };
 
 struct actions {
@@ -46,11 +45,11 @@ struct actions {
 	unsigned int random_left;
 };
 
-static void queue_report(struct actions *actions, const struct varp_key *key, enum report_type type)
+static void queue_report(struct actions *actions, const struct varp_key *key, bool check)
 {
 	if (actions->queued == QUEUE_MAX)
 		return;
-	actions->queue[actions->queued++] = (struct report){ *key, type };
+	actions->queue[actions->queued++] = (struct report){ *key, check };
 	event_active(actions->later, 0, 0);
 }
 
@@ -75,7 +74,7 @@ void actions_miss(void *ctx, const struct varp_key *key)
 	struct actions *actions = ctx;
 
 	if (actions->emitting)
-		queue_report(actions, key, REPORT_MISS);
+		queue_report(actions, key, false);
 	else
 		take_miss(actions, key);
 }
@@ -114,9 +113,6 @@ void actions_changed(void *ctx, const char *event, const char *dev, const struct
 	monitor_publish(actions->varpd->monitor,
 			&(struct monitor_event){.event = event, .key = node, .dev = dev});
 	answer_underlays_changed(actions->varpd->answer);
-	/* A device that somebody deleted: nobody has said `leave`. */
-	if (node && !strcmp(event, "detach"))
-		queue_report(actions, node, REPORT_LEFT);
 }
 
 static void run_queue(evutil_socket_t fd, short what, void *ctx)
@@ -130,17 +126,10 @@ static void run_queue(evutil_socket_t fd, short what, void *ctx)
 	memcpy(queue, actions->queue, count * sizeof(queue[0]));
 	actions->queued = 0;
 	for (unsigned int i = 0; i < count; i++) {
-		switch (queue[i].type) {
-		case REPORT_MISS:
-			take_miss(actions, &queue[i].key);
-			break;
-		case REPORT_CHECK:
+		if (queue[i].check)
 			datapath_check(actions->varpd->datapath, &queue[i].key);
-			break;
-		case REPORT_LEFT:
-			nodes_left(actions->varpd, &queue[i].key.snid);
-			break;
-		}
+		else
+			take_miss(actions, &queue[i].key);
 	}
 }
 
@@ -192,7 +181,7 @@ static void do_remove(struct actions *actions, const struct varp_action *action)
 
 static void do_check(struct actions *actions, const struct varp_action *action)
 {
-	queue_report(actions, &action->key, REPORT_CHECK);
+	queue_report(actions, &action->key, true);
 }
 
 static void do_session(struct actions *actions, const struct varp_action *action)

@@ -92,6 +92,11 @@ int clients_set(struct varpd *varpd, const struct varp_snid *snid, const struct 
 	return 0;
 }
 
+bool clients_by_join(struct varpd *varpd, const struct varp_snid *snid)
+{
+	return varp_engine_client_get(varpd->engine, snid, NULL) && !find_kept(varpd, snid);
+}
+
 void clients_left(struct varpd *varpd, const struct varp_snid *snid)
 {
 	if (!find_kept(varpd, snid))

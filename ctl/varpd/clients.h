@@ -24,6 +24,8 @@ int clients_set(struct varpd *varpd, const struct varp_snid *snid, const struct 
 /* server NULL: whichever. 0, -ENOENT. */
 int clients_clear(struct varpd *varpd, const struct varp_snid *snid,
 		  const struct varp_addr *server);
+/* Has it a server that goes with its last node? */
+bool clients_by_join(struct varpd *varpd, const struct varp_snid *snid);
 /* The supernet's last node has gone. */
 void clients_left(struct varpd *varpd, const struct varp_snid *snid);
 /* Takes over what the pinned maps remember. */

@@ -143,10 +143,11 @@ static void add_node(const struct datapath_node *node, void *ctx)
 	warn_device(status, node, vaddr, snid);
 	if (!*node->underlay)
 		warn(status,
-		     "node %s of %s has no underlay%s, nothing is sent from it: %s`varpctl attach IFACE`",
+		     "node %s of %s has no underlay, nothing is sent from it: %s`varpctl attach IFACE`",
 		     vaddr, snid,
-		     json_array_size(status->underlays) ? " that is up and has its address" : "",
-		     json_array_size(status->underlays) ? "mend one of those above, or " : "");
+		     json_array_size(status->underlays)
+			     ? "see that one has an address, the node's raddr where it has one, or "
+			     : "");
 	if (!varpd_may_speak(varpd, &node->key.snid))
 		warn(status,
 		     "node %s of %s: no credentials, lookups are answered as not known: "
@@ -298,6 +299,19 @@ static void warn_channel(const struct varp_combo *combo, const struct varp_chann
 	     varp_chid_format(&combo->chid, chid), varp_snid_format(&combo->snid, snid));
 }
 
+/* What the group manager says does not get to the disk, and so is refused. */
+static void warn_storage(struct status *status)
+{
+	const char *failure = textsock_storage_failure(status->varpd->textsock);
+	struct varpd_error error;
+
+	if (store_check_place(status->varpd->store, &error))
+		warn(status, "%s", error.text);
+	else if (*failure)
+		warn(status, "%s: the group manager's last commands were refused (ERR storage); see to the "
+		     "disk and have them repeated", failure);
+}
+
 static json_t *listeners_json(const struct varpd_config *config)
 {
 	char manager[80], client[80];
@@ -353,7 +367,6 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	struct varpd *varpd = conn->varpd;
 	const struct varpd_config *config = &varpd->config;
 	uint64_t uptime_s = (varpd_now_ns() - varpd->started_ns) / VARPD_NS_PER_S;
-	struct varpd_error problem;
 	struct status status = {
 		.conn = conn,
 		.varpd = varpd,
@@ -369,8 +382,7 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	datapath_each_underlay(varpd->datapath, add_underlay, &status);
 	datapath_each_node(varpd->datapath, add_node, &status);
 	if (control_is_admin(conn)) {
-		if (store_problem(status.varpd->store, &problem))
-			warn(&status, "%s", problem.text);
+		warn_storage(&status);
 		datapath_each_problem(varpd->datapath, add_problem, &status);
 		apply_each_problem(varpd, add_problem, &status);
 		keyx_each_problem(varpd->keyx, add_problem, &status);

@@ -150,6 +150,7 @@ bool mappings_is_change(const struct varp_command *command)
 
 struct mappings_loading {
 	pthread_t thread;
+	bool threaded;
 	struct store *store;
 	struct varp_table *table;
 	struct varpd_error error;
@@ -164,37 +165,34 @@ static void *load(void *ctx)
 	return NULL;
 }
 
-/* Signals are for the thread that has the event loop. */
-static int start_thread(struct mappings_loading *loading)
+/* Signals are for the thread that has the event loop. Where there may be no other, this one loads. */
+static void start(struct mappings_loading *loading)
 {
 	sigset_t all, before;
-	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&loading->thread, NULL, load, loading);
+	loading->threaded = !pthread_create(&loading->thread, NULL, load, loading);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -err;
+	if (!loading->threaded)
+		load(loading);
 }
 
 int mappings_load_begin(struct varpd *varpd, struct varpd_error *error)
 {
 	struct mappings_loading *loading = calloc(1, sizeof(*loading));
-	int err = -ENOMEM;
+	struct varp_table *table = varp_table_new();
 
-	if (loading) {
-		loading->store = varpd->store;
-		loading->table = varp_table_new();
-		err = loading->table ? start_thread(loading) : -ENOMEM;
+	if (!loading || !table) {
+		varp_table_free(table);
+		free(loading);
+		return varpd_fail(error, -ENOMEM, "out of memory");
 	}
-	if (!err) {
-		varpd->loading = loading;
-		return 0;
-	}
-	if (loading)
-		varp_table_free(loading->table);
-	free(loading);
-	return varpd_fail(error, err, "cannot begin to load the mappings: %s", strerror(-err));
+	loading->store = varpd->store;
+	loading->table = table;
+	varpd->loading = loading;
+	start(loading);
+	return 0;
 }
 
 int mappings_load_end(struct varpd *varpd, struct varpd_error *error)
@@ -205,7 +203,8 @@ int mappings_load_end(struct varpd *varpd, struct varpd_error *error)
 	if (!loading)
 		return 0;
 	varpd->loading = NULL;
-	pthread_join(loading->thread, NULL);
+	if (loading->threaded)
+		pthread_join(loading->thread, NULL);
 	err = loading->err;
 	if (err) {
 		*error = loading->error;

@@ -98,16 +98,13 @@ int nodes_leave(struct varpd *varpd, const struct varp_snid *snid, const struct 
 {
 	int err = datapath_leave(varpd->datapath, snid, vaddr, error);
 
-	if (!err)
-		nodes_left(varpd, snid);
-	return err;
-}
-
-void nodes_left(struct varpd *varpd, const struct varp_snid *snid)
-{
-	if (datapath_has_supernet(varpd->datapath, snid))
-		return;
+	/* Somebody may have deleted its device; what is left then is the server that join named. */
+	if (err == -ENOENT && !vaddr && clients_by_join(varpd, snid))
+		err = 0;
+	if (err || datapath_has_supernet(varpd->datapath, snid))
+		return err;
 	clients_left(varpd, snid);
 	varp_engine_flush(varpd->engine, varpd_now_ns(), snid, NULL);
 	varpd_schedule(varpd);
+	return 0;
 }

@@ -19,11 +19,9 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	       struct datapath_node *node, struct varpd_error *warning, struct varpd_error *error);
 /*
  * vaddr NULL: every node of the supernet. With the last one its server is forgotten as well, if a
- * join had named it.
+ * join had named it; also if there is no node any more, its device having been deleted.
  */
 int nodes_leave(struct varpd *varpd, const struct varp_snid *snid, const struct varp_addr *vaddr,
 		struct varpd_error *error);
-/* What nodes_leave() does with the last node, for one that is gone already with its device. */
-void nodes_left(struct varpd *varpd, const struct varp_snid *snid);
 
 #endif

@@ -33,8 +33,7 @@ int store_failed(struct store *store, struct varpd_error *error, const char *doi
 			  ? -EACCES
 			  : -EIO;
 
-	snprintf(store->failure, sizeof(store->failure), "%s: %s", doing, sqlite3_errmsg(store->db));
-	return varpd_fail(error, err, "%s: %s", store->path, store->failure);
+	return varpd_fail(error, err, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
 }
 
 /*
@@ -101,7 +100,7 @@ static int open_for_reading(struct store *store, const char *dir, int flags,
 				  strerror(errno));
 	strcat(path, "/" DB_NAME);
 	mask = umask(0077);	/* who talks to whom is nobody else's business */
-	/* NOMUTEX: varpd has one thread. */
+	/* NOMUTEX: it has one thread at a time (mappings.h). */
 	rc = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 			     SQLITE_OPEN_NOFOLLOW | flags, NULL);
 	umask(mask);
@@ -157,7 +156,7 @@ static int open_db(struct store *store, const char *dir, struct varpd_error *err
 }
 
 /* A file that was removed or replaced under us takes commits as ever, and nobody would find them. */
-static int check_place(const struct store *store, struct varpd_error *error)
+int store_check_place(const struct store *store, struct varpd_error *error)
 {
 	struct stat st;
 
@@ -276,7 +275,7 @@ int store_begin(struct store *store, struct varpd_error *error)
 
 int store_commit(struct store *store, struct varpd_error *error)
 {
-	int err = check_place(store, error);
+	int err = store_check_place(store, error);
 
 	if (!err)
 		err = store_adds_flush(store, error);
@@ -284,21 +283,7 @@ int store_commit(struct store *store, struct varpd_error *error)
 		err = store_run(store, store->stmt[STORE_COMMIT], error);
 	if (err)
 		store_rollback(store);
-	else
-		store->failure[0] = '\0';
 	return err;
-}
-
-bool store_problem(const struct store *store, struct varpd_error *problem)
-{
-	if (check_place(store, problem))
-		return true;
-	if (!store->failure[0])
-		return false;
-	varpd_fail(problem, 0,
-		   "%s: %s: the last change was refused and is not in effect; see to the disk and "
-		   "repeat it", store->path, store->failure);
-	return true;
 }
 
 void store_rollback(struct store *store)

@@ -34,8 +34,8 @@ int store_begin(struct store *store, struct varpd_error *error);
 /* On error everything since begin is undone */
 int store_commit(struct store *store, struct varpd_error *error);
 void store_rollback(struct store *store);
-/* What keeps changes from being kept: the last one could not be written, or nobody would find it. */
-bool store_problem(const struct store *store, struct varpd_error *problem);
+/* Is the file still where it was opened? Commits to one that is not are refused. 0, -EIO. */
+int store_check_place(const struct store *store, struct varpd_error *error);
 
 /* All that the group manager registered; secrets stay. */
 int store_clear(struct store *store, struct varpd_error *error);

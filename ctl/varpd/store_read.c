@@ -17,7 +17,7 @@ static int damaged(struct store *store, struct varpd_error *error)
 		store->path);
 }
 
-/* The value is looked at where it is: safe with one thread, and faster for a million rows. */
+/* The value is looked at where it is: safe with one thread at a time, and faster for a million rows. */
 static bool column_blob(sqlite3_stmt *stmt, int column, void *out, int len)
 {
 	sqlite3_value *value = sqlite3_column_value(stmt, column);

@@ -46,7 +46,6 @@ struct store {
 	dev_t dev;			/* of the file that is open */
 	ino_t ino;
 	char path[512];
-	char failure[256];		/* the last one since something was written; empty: none */
 };
 
 /* Fills error from SQLite's last one and returns the errno that comes nearest. */

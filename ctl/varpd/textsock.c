@@ -237,3 +237,8 @@ void textsock_count(const struct textsock *textsock, unsigned int *manager, unsi
 	*manager = textsock->manager.count;
 	*client = textsock->client.count;
 }
+
+const char *textsock_storage_failure(const struct textsock *textsock)
+{
+	return textsock->storage_failure;
+}

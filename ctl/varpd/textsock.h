@@ -16,5 +16,7 @@ void textsock_access_changed(struct textsock *textsock);
 void textsock_credentials_changed(struct textsock *textsock);
 /* How many connections are open now on the manager's and the client's socket. */
 void textsock_count(const struct textsock *textsock, unsigned int *manager, unsigned int *client);
+/* Why the last changes were refused with ERR storage; empty: they were not. */
+const char *textsock_storage_failure(const struct textsock *textsock);
 
 #endif

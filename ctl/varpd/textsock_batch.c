@@ -126,14 +126,17 @@ void text_batch_run(struct textsock *textsock)
 {
 	unsigned int count = textsock->count;
 	struct varpd_error error;
+	bool changed = false;
 	int failed;
 
 	if (!count)
 		return;
 	failed = store_changes(textsock, &error);
-	if (failed)
+	if (failed) {
+		snprintf(textsock->storage_failure, sizeof(textsock->storage_failure), "%s", error.text);
 		varpd_log_limited(&textsock->store_log, 1000, VARPD_LOG_ERROR,
 				  "%s; %u commands were refused", error.text, count);
+	}
 	for (unsigned int i = 0; i < count; i++) {
 		struct text_item *item = &textsock->items[i];
 		int result = failed && item->change ? failed : 0;
@@ -144,11 +147,14 @@ void text_batch_run(struct textsock *textsock)
 			evbuffer_add_printf(item->conn->out, "ERR storage %s\n", strerror(-failed));
 		} else {
 			result = item->refused ? 0 : apply(textsock->varpd, item);
+			changed |= item->change && !item->refused && !result;
 			answer(item, result);
 		}
 		text_access_audit(item, result);
 		free(item->refused);
 	}
+	if (changed)
+		textsock->storage_failure[0] = '\0';
 	textsock->count = 0;
 	for (unsigned int i = 0; i < count; i++) {
 		struct text_conn *conn = textsock->items[i].conn;

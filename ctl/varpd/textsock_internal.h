@@ -77,6 +77,7 @@ struct textsock {
 	struct text_item *items;
 	unsigned int count;
 	struct varpd_log_limit store_log;
+	char storage_failure[512];	/* since the last change that was kept; empty: none */
 	char buffer[256 * 1024];	/* what is being read, of whichever connection */
 };
 

@@ -275,7 +275,7 @@ static int start_unprivileged(struct varpd *varpd, struct varpd_error *error)
 }
 
 /* What may fail for reasons of this host's set-up comes before the datapath, which is the costly
- * step. */
+ * step; but for damaged rows of the store, which are found meanwhile. */
 static int (*const steps[])(struct varpd *varpd, struct varpd_error *error) = {
 	start_instance, start_engine,	start_store,   start_net,
 	start_keyx,	start_textsock, start_datapath, start_channels, start_answer,	start_control,

@@ -90,8 +90,15 @@ is "the other stays" "$(servers)" "40 192.0.2.7|"
 is "until it is cleared" "$(client a 'varpd_client_clear 0x40')$(servers)" OK
 must a join 0x52 10.5.2.1/24 server 192.0.2.9 dev by-hand
 ns_ip a link del by-hand
-no_servers() { [ -z "$(servers)" ]; }
-check "a device deleted by hand takes its server along like leave" wait_for 5 no_servers
+no_nodes() { [ "$(value a '.nodes | length' status)" = 0 ]; }
+check "a device deleted by hand is no node any more" wait_for 5 no_nodes
+is "its server is still there" "$(servers)" "52 192.0.2.9|"
+must a leave 0x52
+is "until somebody leaves" "$(servers)" ""
+is "which is an error the second time" "$(ctl a leave 0x52 2>&1)" "varpctl: no node of supernet 0x00000000000000000052 is here"
+is "varpd_client_set" "$(client a 'varpd_client_set 0x52 192.0.2.8')" OK
+is "nor does leave take one that was set by itself" "$(ctl a leave 0x52 2>/dev/null; echo "$? $(servers)")" "2 52 192.0.2.8|"
+is "varpd_client_clear" "$(client a 'varpd_client_clear 0x52')" OK
 
 # --- Warnings say what to do ----------------------------------------------------------------------------------------------
 

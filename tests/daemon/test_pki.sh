@@ -29,7 +29,7 @@ is "as JSON" "$(psk new 0x11 dir host -j 2>/dev/null | jq -r '"\(.snid) \(.file)
 status_is "psk add takes a key from standard input" 0 psk add 0x10 dir other <<<"$first"
 is "as it is" "$(cat other/psk/$snid.psk)" "$first"
 check "and keeps it closed" closed other/psk/$snid.psk
-type_key() { wait_for 5 grep -q "not shown" "$TMP/terminal" && sleep 0.3 && echo "$first"; }
+type_key() { wait_for 5 grep -q "not shown" "$TMP/terminal" && sleep 1 && echo "$first"; }
 type_key | script -qec "'$VARPCTL' psk add 0x13 dir other" /dev/null >"$TMP/terminal"
 like "at a terminal it asks" "$(cat "$TMP/terminal")" "Key of 0x13 .not shown.: "
 check "does not show what is typed" test "$(grep -c "$first" "$TMP/terminal")" = 0

@@ -123,11 +123,16 @@ if mount -t tmpfs -o size=600k tmpfs "$state" 2>/dev/null; then
 	is "memory holds what was answered OK, and status counts it" "$(sed -n 2p "$TMP/fill")" "same 0"
 	stored=$(sed -n 's/stored //p' "$TMP/fill")
 	like "the log says why" "$(cat "$TMP/varpd-a.log")" "varp.db: cannot be written: database or disk is full; 200 commands"
-	like "and status warns of it" "$(value a '.warnings[]' status)" "database or disk is full: the last change was refused"
+	like "and status warns of it" "$(value a '.warnings[]' status)" "database or disk is full: the group manager's last commands were refused"
+	like "a command that changes nothing" "$(manager a 'varpd_remove 0x1 10.99.99.99')" "^ERR notfound"
+	like "leaves the warning" "$(value a '.warnings[]' status)" "database or disk is full"
 	like "lookups go on" "$(manager a 'bogus')" "^ERR unknown"
 	varpd_stop a KILL
 	varpd_start a
 	is "killed and started on the full disk: everything is there" "$(ctl a -j db show | jq length)" "$stored"
+	is "status knows of no refusal then" "$(value a '.warnings[]' status | grep -c 'disk is full')" 0
+	like "a batch is refused" "$(manager a "$(for i in {1..250}; do echo "varpd_add 0x1 10.8.0.$i 192.0.2.1"; done)")" "^ERR storage"
+	like "and status warns" "$(value a '.warnings[]' status)" "disk is full"
 	mount -o remount,size=20m "$state"
 	is "with room again, commands are accepted" "$(manager a 'varpd_add 0x1 10.9.9.9 192.0.2.1')" OK
 	is "and kept" "$(value a '[.[] | select(.vaddr == "10.9.9.9")] | length' db show) $(ctl a -j db show | jq length)" "1 $((stored + 1))"

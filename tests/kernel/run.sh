@@ -9,7 +9,8 @@
 #
 # Environment: B (build directory), VARP_KERNELS ("6.1 6.12"), VARP_KERNEL_CACHE (~/.cache/varp/kernels), VARP_KERNEL_TESTS
 # (instead of the usual programs), VARP_KERNEL_SLOW (1), VARP_KERNEL_TIMEOUT (5400 s per kernel), VARP_KERNEL_JOBS, VARP_KERNEL_KVM=0 (emulate),
-# VARP_ALLOWED_SKIPS; VARP_TC and VARP_TEST_OPTIONS as in tests/lib.sh.
+# VARP_ALLOWED_SKIPS; VARP_TC and VARP_TEST_OPTIONS as in tests/lib.sh; VARP_KERNEL_RESULTS
+# ($B/test-kernels).
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -19,7 +20,7 @@ read -r -a kernels <<<"${VARP_KERNELS:-6.1 6.12}"
 cache=${VARP_KERNEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/varp/kernels}
 limit=${VARP_KERNEL_TIMEOUT:-5400}
 jobs=${VARP_KERNEL_JOBS:-$(nproc)}
-results=$B/test-kernels
+results=${VARP_KERNEL_RESULTS:-$B/test-kernels}
 skips=${VARP_ALLOWED_SKIPS:+$(realpath "$VARP_ALLOWED_SKIPS")}
 
 die() { echo "varp: $*" >&2; exit 1; }
