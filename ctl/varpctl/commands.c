@@ -65,7 +65,8 @@ const struct ctl_command ctl_commands[] = {
 		.run = ctl_leave,
 		.summary = "undo join, of one address or the supernet",
 		.more = "With the last node of a supernet its cached mappings go, too,\n"
-			"and its server, if join had named it.\n",
+			"and its server, if join had named it. A device that was deleted by hand "
+			"takes its nodes along, but not the server: leave SNID forgets it then.\n",
 	},
 	{
 		.name = "status",
