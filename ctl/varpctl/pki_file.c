@@ -131,13 +131,11 @@ enum control_status pki_write_bio(const char *path, BIO *bio, enum pki_secrecy s
 	return status;
 }
 
-static BIO *open_file(const char *path)
+static enum control_status open_file(const char *path, BIO **bio)
 {
-	BIO *bio = BIO_new_file(path, "r");
-
-	if (!bio)
-		ctl_fail(ctl_status_of(errno), "cannot read %s: %s", path, strerror(errno));
-	return bio;
+	*bio = BIO_new_file(path, "r");
+	return *bio ? CONTROL_OK
+		    : ctl_fail(ctl_status_of(errno), "cannot read %s: %s", path, strerror(errno));
 }
 
 static enum control_status check(const char *path, const void *object, const char *what)
@@ -148,10 +146,11 @@ static enum control_status check(const char *path, const void *object, const cha
 
 enum control_status pki_read_cert(const char *path, X509 **out)
 {
-	BIO *bio = open_file(path);
+	BIO *bio;
+	enum control_status status = open_file(path, &bio);
 
-	if (!bio)
-		return CONTROL_FAILED;
+	if (status)
+		return status;
 	*out = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 	BIO_free(bio);
 	return check(path, *out, "a certificate");
@@ -159,10 +158,11 @@ enum control_status pki_read_cert(const char *path, X509 **out)
 
 enum control_status pki_read_key(const char *path, EVP_PKEY **out)
 {
-	BIO *bio = open_file(path);
+	BIO *bio;
+	enum control_status status = open_file(path, &bio);
 
-	if (!bio)
-		return CONTROL_FAILED;
+	if (status)
+		return status;
 	*out = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
 	BIO_free(bio);
 	return check(path, *out, "a private key");
@@ -170,10 +170,11 @@ enum control_status pki_read_key(const char *path, EVP_PKEY **out)
 
 enum control_status pki_read_crl(const char *path, X509_CRL **out)
 {
-	BIO *bio = open_file(path);
+	BIO *bio;
+	enum control_status status = open_file(path, &bio);
 
-	if (!bio)
-		return CONTROL_FAILED;
+	if (status)
+		return status;
 	*out = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
 	BIO_free(bio);
 	return check(path, *out, "a list of revoked certificates");

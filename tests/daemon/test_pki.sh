@@ -38,6 +38,13 @@ status_is "psk add refuses what is no key" 1 psk add 0x12 dir other <<<"secret"
 check "and writes nothing" test ! -e other/psk/0x00000000000000000012.psk
 status_is "psk new wants a supernet" 1 psk new 10 dir host
 status_is "psk new knows no other words" 1 psk new 0x10 into host
+# root who has to mind permissions
+minding() { setpriv --bounding-set=-dac_override,-dac_read_search "$@"; }
+mkdir private
+chmod 700 private
+chown 65534 private
+status_is "who may not write is told so by the exit status" 5 minding "$VARPCTL" psk new 0x10 dir private/host
+status_is "who may not read, too" 5 minding "$VARPCTL" pki show private/x.crt
 status_is "a directory that cannot be made is an error" 2 psk new 0x10 dir /proc/nothing
 
 # --- pki init ----------------------------------------------------------------------------------------------------------------
