@@ -40,6 +40,7 @@ static __always_inline void msg_answer(struct request *r, const struct varp_answ
 
 	if (!entry) {
 		r->msg[MSG_START] = MSG_START_OF(VARP_MSG_NAK_NOTKNOWN, 0);
+		r->msg[MSG_RADDR] = r->msg[MSG_RADDR + 1] = 0;
 		return;
 	}
 	raddr = (const word32 *)&entry->raddr;

@@ -28,6 +28,7 @@
 #define MSG_VADDR		(offsetof(struct varp_wire_msg, vaddr) / 8)
 #define MSG_TTL			(offsetof(struct varp_wire_msg, ttl) / 8)
 #define MSG_RADDR		(offsetof(struct varp_wire_msg, raddr) / 8)
+#define MSG_RADDR_END		(MSG_RADDR + (int)sizeof(struct varp_addr) / 8)
 #define MSG_TAG			MSG_TAGGED_WORDS
 
 /* Version, type, length, raddr count, prefix length, reserved: the first word of a message that we read or write. */
@@ -154,6 +155,15 @@ static __always_inline bool is_to_us(const struct xdp_md *ctx, const struct ethh
 	return ifindex && *ifindex == ctx->ingress_ifindex;
 }
 
+/* One locator, the asker, or none. */
+static __always_inline bool msg_starts_request(const __u64 *m)
+{
+	if (m[MSG_START] == MSG_START_OF(VARP_MSG_REQUEST, 1))
+		return addr_is_unicast((const struct varp_addr *)&m[MSG_RADDR]);
+	return m[MSG_START] == MSG_START_OF(VARP_MSG_REQUEST, 0) &&
+	       !(m[MSG_RADDR] | m[MSG_RADDR + 1]);
+}
+
 /* All that can be said of a request without knowing who may send it. */
 static __always_inline bool msg_is_request(const struct request *r)
 {
@@ -162,9 +172,9 @@ static __always_inline bool msg_is_request(const struct request *r)
 	int i;
 
 #pragma unroll
-	for (i = MSG_RADDR; i < MSG_TAG; i++)
+	for (i = MSG_RADDR_END; i < MSG_TAG; i++)
 		unused |= m[i];
-	return m[MSG_START] == MSG_START_OF(VARP_MSG_REQUEST, 0) && !unused &&
+	return msg_starts_request(m) && !unused &&
 	       addr_is_unicast((const struct varp_addr *)&m[MSG_VADDR]);
 }
 

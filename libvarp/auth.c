@@ -19,23 +19,32 @@
 _Static_assert(VARP_MSG_TAGGED_LEN % sizeof(uint64_t) == 0, "the hash takes whole words");
 _Static_assert(VARP_TAG_LEN == VARP_SIPHASH_TAG_LEN, "a tag is one hash");
 
+struct client_session {
+	struct varp_session session;	/* id zero: none */
+	uint64_t told;			/* greatest nonce of what was not asked for */
+};
+
 /* As a client: what a supernet is asked in, and what it was asked in before. */
 struct client_sessions {
 	struct varp_snid snid;
-	struct varp_session now, former;	/* id zero: none */
+	struct client_session now, former;
 	UT_hash_handle hh;
 };
 
 struct server_session {
 	struct varp_timer end;		/* first: a timer is cast to its session */
 	struct varp_session session;
+	struct varp_key peer;		/* the supernet and the client's address */
+	uint64_t told;			/* the last nonce of what was not asked for */
 	UT_hash_handle hh;
+	UT_hash_handle hh_peer;
 };
 
 struct varp_auth {
 	bool insecure;
 	struct client_sessions *clients;	/* hash by snid */
 	struct server_session *servers;		/* hash by session.id */
+	struct server_session *peers;		/* hash by peer: of each client's the latest */
 	struct varp_timers ends;
 };
 
@@ -43,29 +52,6 @@ static void wipe_and_free(void *record, size_t len)
 {
 	explicit_bzero(record, len);
 	free(record);
-}
-
-struct varp_auth *varp_auth_new(bool insecure)
-{
-	struct varp_auth *auth = calloc(1, sizeof(*auth));
-
-	if (auth)
-		auth->insecure = insecure;
-	return auth;
-}
-
-void varp_auth_free(struct varp_auth *auth)
-{
-	struct server_session *record, *next;
-
-	if (!auth)
-		return;
-	varp_auth_client_clear_all(auth);
-	HASH_ITER(hh, auth->servers, record, next) {
-		HASH_DEL(auth->servers, record);
-		wipe_and_free(record, sizeof(*record));
-	}
-	free(auth);
 }
 
 /* --- As a client --- */
@@ -94,9 +80,11 @@ int varp_auth_client_set(struct varp_auth *auth, const struct varp_session *sess
 			return -ENOMEM;
 		}
 	}
-	if (record->now.id != session->id)
+	if (record->now.session.id != session->id) {
 		record->former = record->now;
-	record->now = *session;
+		record->now.told = 0;
+	}
+	record->now.session = *session;
 	return 0;
 }
 
@@ -128,10 +116,25 @@ const struct varp_session *varp_auth_client_get(const struct varp_auth *auth, ui
 {
 	const struct client_sessions *record = find_client(auth, snid);
 
-	if (!record || now_ns >= record->now.ends_ns ||
-	    !varp_addr_equal(&record->now.server, server))
+	if (!record || now_ns >= record->now.session.ends_ns ||
+	    !varp_addr_equal(&record->now.session.server, server))
 		return NULL;
-	return &record->now;
+	return &record->now.session;
+}
+
+bool varp_auth_client_told(struct varp_auth *auth, const struct varp_session *session,
+			   uint64_t nonce)
+{
+	struct client_sessions *record = find_client(auth, &session->snid);
+	struct client_session *in;
+
+	if (!record)
+		return false;
+	in = record->now.session.id == session->id ? &record->now : &record->former;
+	if (nonce <= in->told)
+		return false;
+	in->told = nonce;
+	return true;
 }
 
 /* --- As a server --- */
@@ -142,6 +145,37 @@ static struct server_session *find_server(const struct varp_auth *auth, uint64_t
 
 	HASH_FIND(hh, auth->servers, &id, sizeof(id), record);
 	return record;
+}
+
+static struct server_session *find_peer(const struct varp_auth *auth, const struct varp_key *peer)
+{
+	struct server_session *record;
+
+	HASH_FIND(hh_peer, auth->peers, peer, sizeof(*peer), record);
+	return record;
+}
+
+/* Without memory there is a session that is never told anything. */
+static void set_latest(struct varp_auth *auth, struct server_session *record)
+{
+	struct server_session *former = find_peer(auth, &record->peer);
+
+	if (former)
+		HASH_DELETE(hh_peer, auth->peers, former);
+	HASH_ADD(hh_peer, auth->peers, peer, sizeof(record->peer), record);
+}
+
+const struct varp_session *varp_auth_server_tell(struct varp_auth *auth, uint64_t now_ns,
+						 const struct varp_snid *snid,
+						 const struct varp_addr *client, uint64_t *nonce)
+{
+	const struct varp_key peer = varp_key_make(snid, client);
+	struct server_session *record = find_peer(auth, &peer);
+
+	if (!record || now_ns >= record->session.ends_ns)
+		return NULL;
+	*nonce = ++record->told;
+	return &record->session;
 }
 
 int varp_auth_server_add(struct varp_auth *auth, const struct varp_session *session)
@@ -156,11 +190,13 @@ int varp_auth_server_add(struct varp_auth *auth, const struct varp_session *sess
 	if (!record)
 		return -ENOMEM;
 	record->session = *session;
+	record->peer = varp_key_make(&session->snid, &session->client);
 	HASH_ADD(hh, auth->servers, session.id, sizeof(record->session.id), record);
 	if (!record->hh.tbl) {
 		wipe_and_free(record, sizeof(*record));
 		return -ENOMEM;
 	}
+	set_latest(auth, record);
 	varp_timers_arm(&auth->ends, &record->end, session->ends_ns);
 	return 0;
 }
@@ -168,6 +204,8 @@ int varp_auth_server_add(struct varp_auth *auth, const struct varp_session *sess
 static void drop_server(struct varp_auth *auth, struct server_session *record)
 {
 	varp_timers_cancel(&auth->ends, &record->end);
+	if (find_peer(auth, &record->peer) == record)
+		HASH_DELETE(hh_peer, auth->peers, record);
 	HASH_DEL(auth->servers, record);
 	wipe_and_free(record, sizeof(*record));
 }
@@ -217,6 +255,29 @@ void varp_auth_server_each(const struct varp_auth *auth,
 	for (record = auth->servers; record; record = record->hh.next)
 		if (!visit(&record->session, ctx))
 			return;
+}
+
+/* --- Both --- */
+
+struct varp_auth *varp_auth_new(bool insecure)
+{
+	struct varp_auth *auth = calloc(1, sizeof(*auth));
+
+	if (auth)
+		auth->insecure = insecure;
+	return auth;
+}
+
+void varp_auth_free(struct varp_auth *auth)
+{
+	struct server_session *record, *next;
+
+	if (!auth)
+		return;
+	varp_auth_client_clear_all(auth);
+	HASH_ITER(hh, auth->servers, record, next)
+		drop_server(auth, record);
+	free(auth);
 }
 
 /* --- Tags --- */
@@ -281,9 +342,9 @@ static const struct varp_session *find_session(const struct varp_auth *auth,
 	client = find_client(auth, &msg->snid);
 	if (!client)
 		return NULL;
-	if (client->now.id == msg->session)
-		return &client->now;
-	return client->former.id == msg->session ? &client->former : NULL;
+	if (client->now.session.id == msg->session)
+		return &client->now.session;
+	return client->former.session.id == msg->session ? &client->former.session : NULL;
 }
 
 int varp_auth_check(const struct varp_auth *auth, uint64_t now_ns, const struct varp_msg *msg,

@@ -59,6 +59,12 @@ void varp_auth_client_clear_all(struct varp_auth *auth);
 const struct varp_session *varp_auth_client_get(const struct varp_auth *auth, uint64_t now_ns,
 						const struct varp_snid *snid,
 						const struct varp_addr *server);
+/*
+ * A message that was not asked for has come in this session, which is one of ours. False: it, or one that was sent
+ * after it, has come before.
+ */
+bool varp_auth_client_told(struct varp_auth *auth, const struct varp_session *session,
+			   uint64_t nonce);
 
 /* --- Sessions as a server: by id --- */
 
@@ -66,6 +72,13 @@ const struct varp_session *varp_auth_client_get(const struct varp_auth *auth, ui
 int varp_auth_server_add(struct varp_auth *auth, const struct varp_session *session);
 int varp_auth_server_remove(struct varp_auth *auth, uint64_t id);	/* 0, -ENOENT */
 size_t varp_auth_server_count(const struct varp_auth *auth);
+/*
+ * The latest session with this client, to tell it something that it has not asked for; NULL: there is none. *nonce is
+ * greater than of all that was told in it before.
+ */
+const struct varp_session *varp_auth_server_tell(struct varp_auth *auth, uint64_t now_ns,
+						 const struct varp_snid *snid,
+						 const struct varp_addr *client, uint64_t *nonce);
 /* When the first of them ends; UINT64_MAX: there is none. */
 uint64_t varp_auth_server_next_ns(const struct varp_auth *auth);
 /*

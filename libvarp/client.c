@@ -144,7 +144,17 @@ static bool can_ask(struct varp_engine *engine, uint64_t now_ns, const struct va
 	return true;
 }
 
-int varp_engine_lookup(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key)
+/* This host serves the supernet: it tells others of its own nodes as it would of its clients'. */
+static void introduce(struct varp_engine *engine, uint64_t now_ns, const struct varp_snid *snid,
+		      const struct varp_addr *asker, const struct varp_addr *raddr)
+{
+	const struct varp_key key = varp_key_make(snid, asker);
+
+	varp_server_introduce(engine, now_ns, &key, NULL, raddr);
+}
+
+int varp_engine_lookup(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key,
+		       const struct varp_addr *asker)
 {
 	const struct varp_table_entry *entry = NULL;
 	struct varp_lookup *lookup = varp_lookup_find(engine, key);
@@ -161,12 +171,16 @@ int varp_engine_lookup(struct varp_engine *engine, uint64_t now_ns, const struct
 	here = varp_server_find(engine, key, &entry, &ttl_s);
 	if (entry) {
 		varp_engine_notify(engine, VARP_NOTICE_MISS, key, NULL, false);
+		if (asker)
+			introduce(engine, now_ns, &key->snid, asker, &entry->raddr);
 		varp_lookup_resolved(engine, now_ns, key, &entry->raddr, ttl_s, true);
 		return 0;
 	}
 	err = varp_lookup_take(engine, key, VARP_LOOKUP_OPEN, &lookup);
 	if (err)
 		return err;
+	if (asker && varp_addr_is_unicast(asker))
+		lookup->asker = *asker;
 	varp_engine_notify(engine, VARP_NOTICE_MISS, key, NULL, false);
 	/* An application may send to any address; a message may not name each of them. */
 	if (here || !varp_addr_is_unicast(&key->vaddr) || !can_ask(engine, now_ns, &key->snid))
@@ -267,6 +281,14 @@ static void log_noauthority(struct varp_engine *engine, uint64_t now_ns,
 			varp_addr_format(server, server_text), varp_snid_format(snid, snid_text));
 }
 
+/* The server is there, and knows our session. */
+static void note_answer(struct varp_client *client, uint64_t now_ns, enum varp_server_health health)
+{
+	client->answered_ns = now_ns;
+	client->doubted = false;
+	client->health = health;
+}
+
 /* Does this answer a request of ours? Else *reason says why not. */
 static bool is_expected(const struct varp_engine *engine, const struct varp_lookup *lookup,
 			const struct varp_addr *from, uint16_t from_port,
@@ -303,10 +325,8 @@ void varp_client_answer(struct varp_engine *engine, uint64_t now_ns, const struc
 		return;
 	}
 	(void)session;	/* msg->session says as much */
-	lookup->client->answered_ns = now_ns;
-	lookup->client->doubted = false;
-	lookup->client->health = msg->type == VARP_MSG_NAK_NOAUTHORITY ? VARP_SERVER_NOAUTHORITY
-								       : VARP_SERVER_WELL;
+	note_answer(lookup->client, now_ns, msg->type == VARP_MSG_NAK_NOAUTHORITY
+						    ? VARP_SERVER_NOAUTHORITY : VARP_SERVER_WELL);
 	if (msg->type == VARP_MSG_REPLY) {
 		engine->stats.replies_received++;
 		varp_lookup_resolved(engine, now_ns, &key, &best_raddr(msg)->addr, msg->ttl_s,
@@ -320,6 +340,42 @@ void varp_client_answer(struct varp_engine *engine, uint64_t now_ns, const struc
 		engine->stats.nak_notknown_received++;
 	}
 	varp_lookup_notknown(engine, now_ns, lookup);
+}
+
+/* --- What nobody asked for --- */
+
+/* Is it from whom we would ask, in a session, and no later message has come before it? Else *reason says why not. */
+static bool is_news(const struct varp_engine *engine, const struct varp_client *client,
+		    const struct varp_addr *from, uint16_t from_port, const struct varp_msg *msg,
+		    const struct varp_session *session, enum varp_drop *reason)
+{
+	*reason = VARP_DROP_VARP_SESSION;
+	if (!session)
+		return false;
+	*reason = VARP_DROP_VARP_SERVER;
+	if (!client || !client->has_server || !varp_addr_equal(from, &client->server) ||
+	    from_port != engine->config.varp_port ||
+	    varp_table_serves(engine->table, &msg->snid, NULL))
+		return false;
+	*reason = VARP_DROP_VARP_NONCE;
+	return varp_auth_client_told(engine->auth, session, msg->nonce);
+}
+
+void varp_client_notified(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
+			  uint16_t from_port, const struct varp_msg *msg,
+			  const struct varp_session *session)
+{
+	const struct varp_key key = varp_key_make(&msg->snid, &msg->vaddr);
+	struct varp_client *client = varp_client_find(engine, &msg->snid);
+	enum varp_drop reason;
+
+	if (!is_news(engine, client, from, from_port, msg, session, &reason)) {
+		varp_engine_drop(engine, reason);
+		return;
+	}
+	engine->stats.notifies_received++;
+	note_answer(client, now_ns, VARP_SERVER_WELL);
+	varp_lookup_told(engine, now_ns, &key, &best_raddr(msg)->addr, msg->ttl_s);
 }
 
 /* --- Aging --- */

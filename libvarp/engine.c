@@ -166,6 +166,7 @@ static const struct message_type {
 	[VARP_MSG_REPLY] = { COUNTER(replies_sent), varp_client_answer },
 	[VARP_MSG_NAK_NOTKNOWN] = { COUNTER(nak_notknown_sent), varp_client_answer },
 	[VARP_MSG_NAK_NOAUTHORITY] = { COUNTER(nak_noauthority_sent), varp_client_answer },
+	[VARP_MSG_NOTIFY] = { COUNTER(notifies_sent), varp_client_notified },
 };
 
 void varp_engine_drop(struct varp_engine *engine, enum varp_drop reason)

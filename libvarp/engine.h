@@ -104,6 +104,7 @@ struct varp_engine_stats {
 	uint64_t replies_sent, replies_received;
 	uint64_t nak_notknown_sent, nak_notknown_received;
 	uint64_t nak_noauthority_sent, nak_noauthority_received;
+	uint64_t notifies_sent, notifies_received;
 	uint64_t requests_repeated;
 	uint64_t refreshes;
 	uint64_t drops[VARP_DROP_COUNT];
@@ -164,8 +165,12 @@ enum varp_lookup_state {
  * A miss (memo: VARPD_OPCODE_REQUEST from varpdb). Starts a resolution unless one is open or a
  * negative answer is cached (then the corresponding action is emitted again, since whoever asked
  * may not have seen it). -ENOBUFS: the supernet's bound is reached.
+ *
+ * asker: the vaddr whose packet missed; NULL or zero: none. If the server knows it to be at this host, it
+ * introduces it to the host that it wants to reach, which then need not ask for the way back.
  */
-int varp_engine_lookup(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key);
+int varp_engine_lookup(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key,
+		       const struct varp_addr *asker);
 enum varp_lookup_state varp_engine_lookup_state(const struct varp_engine *engine,
 						const struct varp_key *key);
 

@@ -166,6 +166,8 @@ static void ask(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup 
 		.snid = lookup->key.snid,
 		.vaddr = lookup->key.vaddr,
 		.prefix_len = 128,
+		.raddr_count = !varp_addr_is_zero(&lookup->asker),
+		.raddrs[0].addr = lookup->asker,
 	};
 	uint64_t next_ns = now_ns + lookup->gap_ms * VARP_NS_PER_MS;
 
@@ -239,7 +241,7 @@ static void emit_about(struct varp_engine *engine, enum varp_action_type type,
 	varp_engine_emit(engine, &action);
 }
 
-void varp_lookup_resolved(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key,
+static void emit_resolved(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key,
 			  const struct varp_addr *raddr, uint32_t ttl_s, bool hit)
 {
 	const struct varp_action action = {
@@ -249,18 +251,44 @@ void varp_lookup_resolved(struct varp_engine *engine, uint64_t now_ns, const str
 		.ttl_s = ttl_s,
 		.deadline_ns = now_ns + ttl_s * VARP_NS_PER_S,
 	};
+
+	varp_engine_emit(engine, &action);
+	varp_engine_notify(engine, VARP_NOTICE_INSERT, key, raddr, false);
+	if (hit)
+		varp_engine_notify(engine, VARP_NOTICE_HIT, key, raddr, false);
+}
+
+void varp_lookup_resolved(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key,
+			  const struct varp_addr *raddr, uint32_t ttl_s, bool hit)
+{
+	const struct varp_key resolved = *key;	/* key may be the lookup's own */
 	struct varp_lookup *lookup = varp_lookup_find(engine, key);
 
 	if (ttl_s < WATCHED_TTL_S &&
-	    !varp_lookup_take(engine, &action.key, VARP_LOOKUP_WATCH, &lookup))
+	    !varp_lookup_take(engine, &resolved, VARP_LOOKUP_WATCH, &lookup))
 		varp_timers_arm(&engine->timers, &lookup->timer,
 				now_ns + ttl_s * VARP_NS_PER_S / 4 * 3);
 	else if (lookup)
 		varp_lookup_free(engine, lookup);
-	varp_engine_emit(engine, &action);
-	varp_engine_notify(engine, VARP_NOTICE_INSERT, &action.key, &action.raddr, false);
-	if (hit)
-		varp_engine_notify(engine, VARP_NOTICE_HIT, &action.key, &action.raddr, false);
+	emit_resolved(engine, now_ns, &resolved, raddr, ttl_s, hit);
+}
+
+/*
+ * A request that is on its way will be answered all the same: then that answer belongs to a refresh,
+ * and is believed. Where there is no room for another refresh it comes unasked.
+ */
+void varp_lookup_told(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key,
+		      const struct varp_addr *raddr, uint32_t ttl_s)
+{
+	struct varp_lookup *lookup = varp_lookup_find(engine, key);
+	bool open = lookup && lookup->state == VARP_LOOKUP_OPEN;
+
+	if (open && !lookup->waiting)
+		varp_lookup_take(engine, key, VARP_LOOKUP_REFRESH, &lookup);
+	if (lookup && lookup->state == VARP_LOOKUP_REFRESH)
+		emit_resolved(engine, now_ns, key, raddr, ttl_s, open);
+	else
+		varp_lookup_resolved(engine, now_ns, key, raddr, ttl_s, open);
 }
 
 /*

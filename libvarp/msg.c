@@ -16,10 +16,11 @@ static const struct type_limits {
 	uint32_t ttl_min, ttl_max;
 	uint8_t raddrs_min, raddrs_max;
 } types[] = {
-	[VARP_MSG_REQUEST] = {.name = "VARP_REQUEST"},
+	[VARP_MSG_REQUEST] = {"VARP_REQUEST", .raddrs_max = 1},
 	[VARP_MSG_REPLY] = {"VARP_REPLY", VARPDB_TTL_MIN, VARPDB_TTL_MAX, 1, VARP_RADDR_MAX},
 	[VARP_MSG_NAK_NOTKNOWN] = {.name = "VARP_NAK_NOTKNOWN"},
 	[VARP_MSG_NAK_NOAUTHORITY] = {.name = "VARP_NAK_NOAUTHORITY"},
+	[VARP_MSG_NOTIFY] = {"VARP_NOTIFY", VARPDB_TTL_MIN, VARPDB_TTL_MAX, 1, VARP_RADDR_MAX},
 };
 
 static const struct type_limits *limits_of(unsigned int type)
@@ -74,7 +75,7 @@ void varp_msg_encode(const struct varp_msg *msg, uint8_t out[VARP_MSG_LEN])
 	assert(!w.error && !w.left);
 }
 
-/* Locators in use are unicast and at least one may be used; the others are zero. */
+/* Locators in use are unicast and at least one may be used; the others are zero. An asker is an address and no more. */
 static bool get_raddrs(struct varp_reader *r, struct varp_msg *msg)
 {
 	bool usable = false, right = true;
@@ -91,6 +92,8 @@ static bool get_raddrs(struct varp_reader *r, struct varp_msg *msg)
 		if (i < msg->raddr_count) {
 			right &= varp_addr_is_unicast(&raddr->addr) && !reserved;
 			usable |= raddr->priority != 255;
+			right &= msg->type != VARP_MSG_REQUEST ||
+				 (!raddr->priority && !raddr->weight);
 		} else {
 			right &= varp_addr_is_zero(&raddr->addr) && !raddr->priority &&
 				 !raddr->weight && !reserved;

@@ -28,6 +28,7 @@ struct varp_msg {
 	uint8_t prefix_len;	/* 128 */
 	uint32_t ttl_s;
 	uint8_t raddr_count;
+	/* REQUEST: the asker, if one is named, whose address is a vaddr */
 	struct varp_raddr raddrs[VARP_RADDR_MAX];
 };
 

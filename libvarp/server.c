@@ -43,6 +43,36 @@ static void log_noauthority(struct varp_engine *engine, uint64_t now_ns,
 			varp_addr_format(client, client_text), varp_snid_format(snid, snid_text));
 }
 
+/*
+ * Not so in insecure mode: what came unasked could be anybody's. A host that was not told, or does not believe it, asks
+ * for itself.
+ */
+void varp_server_introduce(struct varp_engine *engine, uint64_t now_ns,
+			   const struct varp_key *asker, const struct varp_addr *client,
+			   const struct varp_addr *raddr)
+{
+	struct varp_msg msg = {
+		.type = VARP_MSG_NOTIFY,
+		.snid = asker->snid,
+		.vaddr = asker->vaddr,
+		.prefix_len = 128,
+		.raddr_count = 1,
+	};
+	const struct varp_table_entry *entry = NULL;
+	const struct varp_session *session;
+
+	if (!varp_server_find(engine, asker, &entry, &msg.ttl_s) || !entry ||
+	    (client && !varp_addr_equal(&entry->raddr, client)) ||
+	    varp_addr_equal(&entry->raddr, raddr))
+		return;
+	session = varp_auth_server_tell(engine->auth, now_ns, &asker->snid, raddr, &msg.nonce);
+	if (!session)
+		return;
+	msg.session = session->id;
+	msg.raddrs[0].addr = entry->raddr;
+	varp_engine_send(engine, &msg, session, raddr, engine->config.varp_port);
+}
+
 /* An answer is its request with another type: nonce, session, SnId, ChId and vaddr are echoed. */
 void varp_server_request(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
 			 uint16_t from_port, const struct varp_msg *msg,
@@ -52,6 +82,7 @@ void varp_server_request(struct varp_engine *engine, uint64_t now_ns, const stru
 	const struct varp_table_entry *entry = NULL;
 	struct varp_msg answer = *msg;
 
+	answer.raddr_count = 0;
 	if (!from_port) {	/* RFC 768: the sender has no port to be answered at */
 		varp_engine_drop(engine, VARP_DROP_VARP_FIELD);
 		return;
@@ -66,6 +97,12 @@ void varp_server_request(struct varp_engine *engine, uint64_t now_ns, const stru
 		answer.raddrs[0] = (struct varp_raddr){ .addr = entry->raddr };
 	} else {
 		answer.type = VARP_MSG_NAK_NOTKNOWN;
+	}
+	/* First, so that it is there when the packet comes that waits for the answer. */
+	if (entry && session && msg->raddr_count) {
+		const struct varp_key asker = varp_key_make(&msg->snid, &msg->raddrs[0].addr);
+
+		varp_server_introduce(engine, now_ns, &asker, from, &entry->raddr);
 	}
 	varp_engine_send(engine, &answer, session, from, from_port);
 }

@@ -54,6 +54,7 @@ struct varp_lookup {
 	/* Of the last request; zero: none, or insecure */
 	uint64_t session;
 	uint64_t asked_ns;		/* when that was sent */
+	struct varp_addr asker;		/* for whom, if not zero */
 	bool waiting;			/* nothing can be sent until there is a session */
 	struct varp_addr server;	/* whom the last request went to */
 	UT_hash_handle hh;
@@ -136,6 +137,9 @@ void varp_lookup_resume(struct varp_engine *engine, uint64_t now_ns, struct varp
 /* The ends of a lookup. Each emits what it has to. */
 void varp_lookup_resolved(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key,
 			  const struct varp_addr *raddr, uint32_t ttl_s, bool hit);
+/* The server says so, whether or not anybody asked. What was asked goes on, as a refresh. */
+void varp_lookup_told(struct varp_engine *engine, uint64_t now_ns, const struct varp_key *key,
+		      const struct varp_addr *raddr, uint32_t ttl_s);
 void varp_lookup_notknown(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup *lookup);
 void varp_lookup_forget(struct varp_engine *engine, struct varp_lookup *lookup);
 /* Its timer fired. */
@@ -168,6 +172,17 @@ void varp_client_settle(struct varp_engine *engine, uint64_t now_ns, const struc
 void varp_server_request(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
 			 uint16_t from_port, const struct varp_msg *msg,
 			 const struct varp_session *session);
+/* The server tells what nobody asked for. */
+void varp_client_notified(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
+			  uint16_t from_port, const struct varp_msg *msg,
+			  const struct varp_session *session);
+/*
+ * As server: tells the host at raddr, where the answer has sent somebody, where the asker is.
+ * client: where the asker must be for that; NULL: it is a node of this host.
+ */
+void varp_server_introduce(struct varp_engine *engine, uint64_t now_ns,
+			   const struct varp_key *asker, const struct varp_addr *client,
+			   const struct varp_addr *raddr);
 /*
  * Is the supernet served here? Then *entry is the mapping, NULL if there is none, and *ttl_s what a
  * client is told.

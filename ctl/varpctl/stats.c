@@ -104,6 +104,7 @@ static void print_varp(const struct ctl *ctl, const json_t *varp)
 		{ "reply", "replies_sent", "replies_received" },
 		{ "nak, not known", "nak_notknown_sent", "nak_notknown_received" },
 		{ "nak, no authority", "nak_noauthority_sent", "nak_noauthority_received" },
+		{ "notify", "notifies_sent", "notifies_received" },
 	};
 	char number[CTL_NUMBER_LEN];
 

@@ -30,6 +30,7 @@ struct foreign {
 
 struct report {
 	struct varp_key key;
+	struct varp_addr asker;
 	bool check;		/* CHECK, else a miss */
 };
 
@@ -45,17 +46,18 @@ struct actions {
 	unsigned int random_left;
 };
 
-static void queue_report(struct actions *actions, const struct varp_key *key, bool check)
+static void queue_report(struct actions *actions, const struct report *report)
 {
 	if (actions->queued == QUEUE_MAX)
 		return;
-	actions->queue[actions->queued++] = (struct report){ *key, check };
+	actions->queue[actions->queued++] = *report;
 	event_active(actions->later, 0, 0);
 }
 
 /* --- From the datapath --- */
 
-static void take_miss(struct actions *actions, const struct varp_key *key)
+static void take_miss(struct actions *actions, const struct varp_key *key,
+		      const struct varp_addr *asker)
 {
 	struct varpd *varpd = actions->varpd;
 
@@ -64,19 +66,19 @@ static void take_miss(struct actions *actions, const struct varp_key *key)
 	/* The datapath has filtered already; a message about anything else must not exist. */
 	if (!varp_addr_is_unicast(&key->vaddr))
 		datapath_unanswered(varpd->datapath, key, VARP_DROP_MULTICAST);
-	else if (varp_engine_lookup(varpd->engine, varpd_now_ns(), key))
+	else if (varp_engine_lookup(varpd->engine, varpd_now_ns(), key, asker))
 		datapath_unanswered(varpd->datapath, key, VARP_DROP_PENDING_FULL);
 	varpd_schedule(varpd);
 }
 
-void actions_miss(void *ctx, const struct varp_key *key)
+void actions_miss(void *ctx, const struct varp_key *key, const struct varp_addr *asker)
 {
 	struct actions *actions = ctx;
 
 	if (actions->emitting)
-		queue_report(actions, key, false);
+		queue_report(actions, &(struct report){ .key = *key, .asker = *asker });
 	else
-		take_miss(actions, key);
+		take_miss(actions, key, asker);
 }
 
 static void note_foreign(struct actions *actions, const struct varp_snid *snid)
@@ -129,7 +131,7 @@ static void run_queue(evutil_socket_t fd, short what, void *ctx)
 		if (queue[i].check)
 			datapath_check(actions->varpd->datapath, &queue[i].key);
 		else
-			take_miss(actions, &queue[i].key);
+			take_miss(actions, &queue[i].key, &queue[i].asker);
 	}
 }
 
@@ -181,7 +183,7 @@ static void do_remove(struct actions *actions, const struct varp_action *action)
 
 static void do_check(struct actions *actions, const struct varp_action *action)
 {
-	queue_report(actions, &action->key, true);
+	queue_report(actions, &(struct report){ .key = action->key, .check = true });
 }
 
 static void do_session(struct actions *actions, const struct varp_action *action)

@@ -16,7 +16,7 @@ void actions_emit(void *ctx, const struct varp_action *action);
 uint64_t actions_random(void *ctx);
 bool actions_credentials(void *ctx, const struct varp_snid *snid);
 /* To be put into struct datapath_ops, likewise. */
-void actions_miss(void *ctx, const struct varp_key *key);
+void actions_miss(void *ctx, const struct varp_key *key, const struct varp_addr *asker);
 void actions_age(void *ctx, const struct varp_key *key, const struct varp_mapping *mapping);
 void actions_changed(void *ctx, const char *event, const char *dev, const struct varp_key *node);
 

@@ -32,6 +32,7 @@ static const struct {
 	ENGINE(replies_sent),	      ENGINE(replies_received),
 	ENGINE(nak_notknown_sent),    ENGINE(nak_notknown_received),
 	ENGINE(nak_noauthority_sent), ENGINE(nak_noauthority_received),
+	ENGINE(notifies_sent),	      ENGINE(notifies_received),
 	ENGINE(requests_repeated),    ENGINE(refreshes),
 #undef ENGINE
 };

@@ -132,7 +132,7 @@ static void look_up(struct control_conn *conn)
 
 	resolve_wait(varpd->resolve, &conn->wait);
 	/* The answer may come from within, when the supernet is served here. */
-	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &conn->wait.key) &&
+	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &conn->wait.key, NULL) &&
 	    conn->state == CONTROL_WAITING) {
 		varpd_fail(&error, 0, "too many lookups of this supernet are open; try again");
 		control_answer(conn, CONTROL_FAILED, NULL, &error);
@@ -267,7 +267,7 @@ int control_do_lookup(struct control_conn *conn, struct control_args *args, json
 		return CONTROL_OK;
 	}
 	resolve_watch(varpd->resolve, &key, conn->peer.uid, conn->peer.pid);
-	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &key))
+	if (varp_engine_lookup(varpd->engine, varpd_now_ns(), &key, NULL))
 		resolve_unwatch(varpd->resolve, &key, conn->peer.uid, conn->peer.pid);
 	varpd_schedule(varpd);
 	*result = json_pack("{s:s}", "state", "miss");

@@ -34,7 +34,8 @@ struct datapath_config {
 
 /* Upcalls, from the event loop. */
 struct datapath_ops {
-	void (*miss)(void *ctx, const struct varp_key *key);
+	/* asker: the source of the packet that missed; zero: not one that a node here sent */
+	void (*miss)(void *ctx, const struct varp_key *key, const struct varp_addr *asker);
 	/*
 	 * The sweep (or datapath_check) found this entry: a call for each, every VARPDB_TTL_UPDATE
 	 * seconds, in batches.

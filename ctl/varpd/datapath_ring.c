@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packet.h"
+
 #define RECORDS_PER_TURN	256
 #define RECORDS_PER_ANSWER	65536	/* as many of the shortest as the ring buffer's default holds */
 #define MISSES_PER_TURN		1024
@@ -23,6 +25,7 @@
 /* A miss to report. */
 struct miss {
 	struct varp_key key;
+	struct varp_addr asker;	/* the source of the packet; zero: of none that a node here sent */
 	uint64_t time_ns;	/* of the event */
 	bool again;		/* the engine had not noticed that another window began */
 };
@@ -86,6 +89,7 @@ static int hold(struct datapath *dp, const struct varp_event *event, uint64_t no
 
 static void on_packet(struct dp_ring *ring, const struct varp_event *event)
 {
+	struct miss miss = { .key = event->key, .time_ns = event->time_ns };
 	struct datapath *dp = ring->dp;
 	uint64_t now_ns = dp_now_ns();
 	int err;
@@ -102,8 +106,11 @@ static void on_packet(struct dp_ring *ring, const struct varp_event *event)
 	if (err)
 		count_not_held(dp, err);
 	/* The answer may have come while this packet was on its way here. */
-	if (!dp_settled_since(dp, &event->key, event->time_ns))
-		note_miss(ring, &(struct miss){ event->key, event->time_ns, false });
+	if (dp_settled_since(dp, &event->key, event->time_ns))
+		return;
+	if (!event->arrived)
+		packet_source((const uint8_t *)(event + 1), event->frame_len, &miss.asker);
+	note_miss(ring, &miss);
 }
 
 static void on_notknown(struct dp_ring *ring, const struct varp_event *event)
@@ -212,7 +219,7 @@ void dp_ring_miss_again(struct datapath *dp, const struct varp_key *key)
 {
 	if (!dp->ring)
 		return;
-	note_miss(dp->ring, &(struct miss){ *key, 0, true });
+	note_miss(dp->ring, &(struct miss){ .key = *key, .again = true });
 	report_later(dp->ring);
 }
 
@@ -226,7 +233,7 @@ static void report(struct datapath *dp, const struct miss *miss)
 		dp_held_drop(dp, &miss->key, VARP_DROP_HELD_EXPIRED);
 		return;
 	}
-	dp->ops.miss(dp->ops.ctx, &miss->key);
+	dp->ops.miss(dp->ops.ctx, &miss->key, &miss->asker);
 }
 
 static void report_misses(struct dp_ring *ring)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Finds the headers of a captured Ethernet frame. Called by icmp.c and offload.c. The kernel
+ * Finds the headers of a captured Ethernet frame. Called by icmp.c, offload.c and datapath_ring.c. The kernel
  * checked the frame before it was captured, but nothing here relies on that.
  */
 #include "packet.h"
@@ -99,4 +99,19 @@ int packet_parse(const uint8_t *frame, size_t frame_len, struct packet *packet)
 		return parse_ip6(frame, frame_len, packet);
 	}
 	return -EINVAL;
+}
+
+void packet_source(const uint8_t *frame, size_t frame_len, struct varp_addr *source)
+{
+	struct packet packet;
+
+	memset(source, 0, sizeof(*source));
+	if (packet_parse(frame, frame_len, &packet))
+		return;
+	if (packet.version == 6) {
+		memcpy(source, frame + packet.ip + 8, sizeof(*source));
+		return;
+	}
+	source->w[2] = htonl(0xffff);
+	memcpy(&source->w[3], frame + packet.ip + 12, sizeof(source->w[3]));
 }

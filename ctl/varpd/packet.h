@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where things are in a captured frame. Used by icmp.c and offload.c; pure.
+ * Where things are in a captured frame. Used by icmp.c, offload.c and datapath_ring.c; pure.
  */
 #ifndef VARPD_PACKET_H
 #define VARPD_PACKET_H
@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <varp/wire.h>
 
 #define PACKET_ETH_LEN	14
 #define PACKET_IP6_LEN	40
@@ -26,5 +28,8 @@ struct packet {
  * 0, or -EINVAL when the frame holds no whole IPv4 or IPv6 packet or its headers run past the end.
  */
 int packet_parse(const uint8_t *frame, size_t frame_len, struct packet *packet);
+
+/* Whose packet it is; zero when the frame holds none. */
+void packet_source(const uint8_t *frame, size_t frame_len, struct varp_addr *source);
 
 #endif

@@ -63,6 +63,7 @@ enum varp_msg_type {
 	VARP_MSG_REPLY			= 2,
 	VARP_MSG_NAK_NOTKNOWN		= 3,
 	VARP_MSG_NAK_NOAUTHORITY	= 4,
+	VARP_MSG_NOTIFY			= 5,
 };
 
 /*
@@ -84,16 +85,17 @@ struct varp_wire_msg {
 	__u8 version;		/* VARP_VERSION */
 	__u8 type;		/* enum varp_msg_type */
 	__be16 length;		/* VARP_MSG_LEN */
-	__u8 raddr_count;	/* locators in use: 0 but in a REPLY, there 1..VARP_RADDR_MAX */
+	__u8 raddr_count;	/* locators in use: REPLY, NOTIFY 1..VARP_RADDR_MAX; REQUEST 0 or 1; NAKs 0 */
 	__u8 prefix_len;	/* of vaddr as a 128-bit address: 128, one node */
 	__be16 reserved;	/* zero */
 	__be64 session;		/* session id, zero with --insecure */
-	__be64 nonce;		/* chosen by the client for each resolution, echoed by the server */
+	__be64 nonce;		/* chosen by the client for each resolution, echoed; NOTIFY: a count */
 	struct varp_snid snid;
 	struct varp_chid chid;	/* zero: any channel */
 	struct varp_addr vaddr;
-	__be32 ttl;		/* s; REPLY: 1..65536; zero in the others */
+	__be32 ttl;		/* s; REPLY, NOTIFY: 1..65536; zero in the others */
 	__be32 reserved2;	/* zero */
+	/* In a REQUEST no raddr stands here but the asker: the vaddr on whose behalf it is sent */
 	struct varp_wire_raddr raddr[VARP_RADDR_MAX];
 	__u8 tag[VARP_TAG_LEN];
 } __attribute__((packed));

@@ -6,12 +6,9 @@ import shutil
 import signal
 import time
 
-from lab import RAW, SERVER, BenchError, sh, values, wait_for
+from lab import ASKED, LARGE, LEARNED, RAW, SERVER, BenchError, sh, values, wait_for
 from model import Case, Goal, Metric
 
-ASKED = "0x20"
-LEARNED = "0x21"
-LARGE = "0x22"
 BASE = "10.64.0.2"
 ANSWER_MAPPINGS = 100000
 CACHE_MAX = 1310720
@@ -56,7 +53,7 @@ def xdp_prepare(lab, settings):
     lab.varpds["s"].kill(signal.SIGTERM)
     lab.varpd("s", "--answers", "xdp-generic")
     lab.ip("s", "addr", "add", f"{XDP_SERVER}/32", "dev", "to-a")
-    lab.ip("a", "route", "add", f"{XDP_SERVER}/32", "dev", "eth1", "src", "192.0.2.1")
+    lab.ip("a", "route", "add", f"{XDP_SERVER}/32", "dev", "eth1", "src", f"{RAW}.1")
     lab.ctl("s", "attach", "to-a")
     serve_prepare(lab, settings)
     wait_for(20, lambda: xdp_answers(lab), "answers from XDP")
@@ -152,6 +149,7 @@ def wait_until_ready(lab, host):
 
 def full_cache_prepare(lab, settings):
     lab.ns_add("c")
+    lab.ip("c", "addr", "add", "192.0.2.3/32", "dev", "lo")
     lab.link_to_server("c", "192.0.2.3")
     lab.varpd("c", "--cache-max", str(CACHE_MAX))
     lab.ctl("c", "attach", "eth1")

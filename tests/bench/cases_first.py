@@ -6,12 +6,11 @@ import statistics
 import time
 
 from cases_traffic import lost_on_the_way, no_loss, overruns, prepare
-from lab import RAW, SERVER, SUPERNET, BenchError, values
+from lab import RAW, SCANNED, SERVER, BenchError, values
 from model import Case, Goal, Metric
 from peers import PEERS
 
 PORT = "7007"
-SCAN_SNID = "0x30"
 LIVE = 1000
 
 
@@ -65,17 +64,17 @@ def kill_under_load(lab, peer, settings):
 
 def scan_prepare(lab, _settings):
     """1,000 live entries, learned as any other."""
-    lab.manager("s", f"varpd_server_set {SCAN_SNID}")
-    lab.run("s", None, lab.helper("mappings"), "127.0.0.1", "2500", SCAN_SNID, "10.32.0.2", str(LIVE), f"{RAW}.2")
-    lab.ctl("a", "join", SCAN_SNID, "10.32.0.1/11", "server", SERVER, "dev", "sn3")
+    lab.manager("s", f"varpd_server_set {SCANNED}")
+    lab.run("s", None, lab.helper("mappings"), "127.0.0.1", "2500", SCANNED, "10.32.0.2", str(LIVE), f"{RAW}.2")
+    lab.ctl("a", "join", SCANNED, "10.32.0.1/11", "server", SERVER, "dev", "sn3")
 
 
 def live(lab):
-    return sum(1 for e in lab.ctl_json("a", "cache", "show", SCAN_SNID) if e["state"] == "resolved")
+    return sum(1 for e in lab.ctl_json("a", "cache", "show", SCANNED) if e["state"] == "resolved")
 
 
 def scan(lab, _peer, settings):
-    lab.ctl("a", "cache", "flush", SCAN_SNID)
+    lab.ctl("a", "cache", "flush", SCANNED)
     lab.run("a", "send", lab.helper("scatter"), lab.pins("a"), "10.32.0.2", str(LIVE), "256", "20")
     before, asked = live(lab), lab.ctl_json("a", "stats")["varp"]["requests_sent"]
     if before < LIVE:
@@ -90,8 +89,8 @@ def scan(lab, _peer, settings):
 
 
 def scan_clean(lab, _settings):
-    lab.ctl("a", "leave", SCAN_SNID)
-    lab.manager("s", f"varpd_server_clear {SCAN_SNID}")
+    lab.ctl("a", "leave", SCANNED)
+    lab.manager("s", f"varpd_server_clear {SCANNED}")
 
 
 FIRST = (Metric("first", "first round trip", "us", more=False, goals=(Goal(4, "=warm", least=False),)),

@@ -5,7 +5,7 @@
     | varpd -i P-a              |             | varpd -i P-b              |
     | sn0, vx0 ... (the peers)  |             | sn0, vx0 ...              |
     | eth0  198.51.100.1/24 ----+-- measured -+---- eth0  198.51.100.2/24 |
-    | eth1  192.0.2.1           |             | eth1  192.0.2.2           |
+    | eth1  from the same       |             | eth1  from the same       |
     +----+----------------------+             +----+----------------------+
          | to-a                                    | to-b
     +----+-----------------------------------------+----+
@@ -26,6 +26,9 @@ import time
 RAW = "198.51.100"
 SERVER = "192.0.2.9"
 SUPERNET = "0x10"
+ASKED, LEARNED, LARGE, SCANNED = "0x20", "0x21", "0x22", "0x30"
+# Servers also take requests without a session: what asks them as fast as it goes has none.
+SERVERS = ("s", "m")
 
 
 class BenchError(Exception):
@@ -97,6 +100,8 @@ class Lab:
         self.prefix = f"vb{os.getpid()}"
         # Durability is measured: not below /dev/shm, and /tmp may be a memory file system.
         self.tmp = tempfile.mkdtemp(prefix=self.prefix + "-", dir=state_parent or "/var/tmp")
+        os.chmod(self.tmp, 0o711)   # varpd may give up being root
+        self.credentials = os.path.join(self.tmp, "credentials")
         self.namespaces, self.processes, self.varpds, self.floors = [], [], {}, {}
         self.offload_state, self.steered, self.attached = None, False, True
         cpus = sorted(os.sched_getaffinity(0))
@@ -147,9 +152,8 @@ class Lab:
         self.ip(other, "link", "set", other_dev, "up")
 
     def link_to_server(self, host, address):
-        """Point to point, with no bridge in between whose cost would be counted."""
+        """Point to point, with no bridge in between whose cost would be counted. The address is one that the host has."""
         self.link(host, "eth1", "s", f"to-{host}")
-        self.ip(host, "addr", "add", f"{address}/32", "dev", "eth1")
         self.ip(host, "route", "add", f"{SERVER}/32", "dev", "eth1", "src", address)
         self.ip("s", "route", "add", f"{address}/32", "dev", f"to-{host}", "src", SERVER)
 
@@ -161,8 +165,10 @@ class Lab:
         self.link("a", "eth0", "b", "eth0")
         for number, host in enumerate("ab", 1):
             self.ip(host, "addr", "add", f"{RAW}.{number}/24", "dev", "eth0")
-            self.link_to_server(host, f"192.0.2.{number}")
-        for host in "abs":
+            self.link_to_server(host, f"{RAW}.{number}")
+        for snid in (SUPERNET, ASKED, LEARNED, LARGE, SCANNED):
+            sh(f"{self.build}/varpctl", "psk", "new", snid, "dir", self.credentials)
+        for host in "sab":
             self.varpd(host)
         self.manager("s", f"varpd_server_set {SUPERNET}",
                      *(f"varpd_add {SUPERNET} 10.1.0.{n} {RAW}.{n}" for n in (1, 2)))
@@ -228,8 +234,9 @@ class Lab:
         state = os.path.join(self.tmp, f"state-{host}")
         os.makedirs(state, exist_ok=True)
         pin = ["taskset", "-c", str(self.cpu[cpu])] if cpu else []
+        trust = ["--insecure"] if host in SERVERS else []
         process = Process([*pin, f"{self.build}/varpd", "-i", self.ns(host), "--netns", self.ns(host), "--state-dir", state,
-                           "--insecure", "--log-level", "warning", *options], f"{self.tmp}/varpd-{host}.log")
+                           "--credentials", self.credentials, *trust, "--log-level", "warning", *options], f"{self.tmp}/varpd-{host}.log")
         self.processes.append(process)
         self.varpds[host] = process
         return process

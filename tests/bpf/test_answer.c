@@ -281,6 +281,12 @@ static struct varp_wire_msg request_for(unsigned int n, const char *vaddr)
 	};
 }
 
+static void name_asker(struct varp_wire_msg *msg, const char *asker)
+{
+	msg->raddr_count = 1;
+	msg->raddr[0].raddr = addr(asker);
+}
+
 static struct frame frame_around(const char *from, const char *to, __u16 sport, __u16 dport,
 				 const void *data, size_t len)
 {
@@ -374,7 +380,8 @@ static const struct message_case {
 	{ "version 0", 1, "10.0.0.5", AT(version), 0, XDP_PASS, 0, VARP_DROP_VARP_VERSION },
 	{ "version 2", 1, "10.0.0.5", AT(version), 2, XDP_PASS, 0, VARP_DROP_VARP_VERSION },
 	{ "type 0", 1, "10.0.0.5", AT(type), 0, XDP_PASS, 0, VARP_DROP_VARP_TYPE },
-	{ "type 5", 1, "10.0.0.5", AT(type), 5, XDP_PASS, 0, VARP_DROP_VARP_TYPE },
+	{ "type 6", 1, "10.0.0.5", AT(type), 6, XDP_PASS, 0, VARP_DROP_VARP_TYPE },
+	{ "a notification without a raddr", 1, "10.0.0.5", AT(type), 5, XDP_PASS, 0, VARP_DROP_VARP_FIELD },
 	{ "a reply without a raddr", 1, "10.0.0.5", AT(type), 2, XDP_PASS, 0, VARP_DROP_VARP_FIELD },
 	{ "an answer to nobody", 1, "10.0.0.5", AT(type), 3, XDP_PASS, 0, VARP_DROP_VARP_UNASKED },
 	{ "length 161", 1, "10.0.0.5", AT(length) + 1, 161, XDP_PASS, 0, VARP_DROP_VARP_LENGTH },
@@ -407,6 +414,23 @@ static const struct message_case {
 	{ "a tag's last octet", 1, "10.0.0.5", AT(tag) + 15, 1, XDP_PASS, 0, VARP_DROP_VARP_TAG },
 };
 
+/* The same with an asker. */
+static const struct asker_case {
+	struct message_case message;
+	const char *asker;
+} asker_cases[] = {
+	{ { "an asker", 1, "10.0.0.5", 0, SAME, XDP_TX, VARP_MSG_REPLY, SAME }, "10.0.0.6" },
+	{ { "an asker, IPv6", 1, "fd00::5", 0, SAME, XDP_TX, VARP_MSG_REPLY, SAME }, "fd00::6" },
+	{ { "an asker, not known", 1, "10.0.0.7", 0, SAME, XDP_TX, VARP_MSG_NAK_NOTKNOWN, SAME }, "10.0.0.6" },
+	{ { "a multicast asker", 1, "10.0.0.5", 0, SAME, XDP_PASS, 0, VARP_DROP_VARP_FIELD }, "224.0.0.1" },
+	{ { "an asker not counted", 1, "10.0.0.5", AT(raddr_count), 0, XDP_PASS, 0, VARP_DROP_VARP_FIELD }, "10.0.0.6" },
+	{ { "two counted", 1, "10.0.0.5", AT(raddr_count), 2, XDP_PASS, 0, VARP_DROP_VARP_FIELD }, "10.0.0.6" },
+	{ { "an asker's priority", 1, "10.0.0.5", LOCATOR(0, priority), 1, XDP_PASS, 0, VARP_DROP_VARP_FIELD }, "10.0.0.6" },
+	{ { "an asker's weight", 1, "10.0.0.5", LOCATOR(0, weight), 1, XDP_PASS, 0, VARP_DROP_VARP_FIELD }, "10.0.0.6" },
+	{ { "an asker's reserved", 1, "10.0.0.5", LOCATOR(0, reserved), 1, XDP_PASS, 0, VARP_DROP_VARP_FIELD }, "10.0.0.6" },
+	{ { "a locator behind the asker", 1, "10.0.0.5", LOCATOR(1, raddr), 1, XDP_PASS, 0, VARP_DROP_VARP_FIELD }, "10.0.0.6" },
+};
+
 /* Returns the type of the engine's answer; zero: none. */
 static int ask_engine(const char *client, const struct varp_wire_msg *msg, int *reason)
 {
@@ -432,35 +456,42 @@ static void assert_same_answer(const char *what, const struct frame *in, const s
 	assert_int_equal(get16(out, l4_of(out) + 2), sent.port);
 }
 
+static void assert_as_the_engine(const struct message_case *c, const char *asker)
+{
+	struct varp_wire_msg msg = request_for(c->snid_n, c->vaddr);
+	struct varp_answer_stats before = counted(), after;
+	struct frame in, out;
+	int reason, type;
+
+	if (asker)
+		name_asker(&msg, asker);
+	if (c->value != SAME)
+		((__u8 *)&msg)[c->at] = c->value;
+	in = frame_of(&msg);
+	type = ask_engine(client4, &msg, &reason);
+	if (type != c->type || reason != c->reason)
+		fail_msg("%s: the engine answers type %d and drops for %d, not %d and %d",
+			 c->name, type, reason, c->type, c->reason);
+	assert_verdict(c->name, run(&in, &out), c->verdict);
+	after = counted();
+	assert_int_equal(after.replies - before.replies,
+			 c->verdict == XDP_TX && type == VARP_MSG_REPLY);
+	assert_int_equal(after.nak_notknown - before.nak_notknown,
+			 c->verdict == XDP_TX && type == VARP_MSG_NAK_NOTKNOWN);
+	if (c->verdict == XDP_TX)
+		assert_same_answer(c->name, &in, &out);
+	else
+		assert_frames_equal(c->name, &out, &in);
+}
+
 static void test_answer_messages_as_the_engine(void **state)
 {
 	(void)state;
 	use(true);
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const struct message_case *c = &cases[i];
-		struct varp_wire_msg msg = request_for(c->snid_n, c->vaddr);
-		struct varp_answer_stats before = counted(), after;
-		struct frame in, out;
-		int reason, type;
-
-		if (c->value != SAME)
-			((__u8 *)&msg)[c->at] = c->value;
-		in = frame_of(&msg);
-		type = ask_engine(client4, &msg, &reason);
-		if (type != c->type || reason != c->reason)
-			fail_msg("%s: the engine answers type %d and drops for %d, not %d and %d",
-				 c->name, type, reason, c->type, c->reason);
-		assert_verdict(c->name, run(&in, &out), c->verdict);
-		after = counted();
-		assert_int_equal(after.replies - before.replies,
-				 c->verdict == XDP_TX && type == VARP_MSG_REPLY);
-		assert_int_equal(after.nak_notknown - before.nak_notknown,
-				 c->verdict == XDP_TX && type == VARP_MSG_NAK_NOTKNOWN);
-		if (c->verdict == XDP_TX)
-			assert_same_answer(c->name, &in, &out);
-		else
-			assert_frames_equal(c->name, &out, &in);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_as_the_engine(&cases[i], NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(asker_cases); i++)
+		assert_as_the_engine(&asker_cases[i].message, asker_cases[i].asker);
 }
 
 /* Any few octets changed: the program answers exactly when the engine would have from the mirrored table. */
@@ -480,6 +511,8 @@ static void test_answer_mutated_messages_as_the_engine(void **state)
 		char what[64];
 		bool expected;
 
+		if (random() & 1)
+			name_asker(&msg, "10.0.0.6");
 		while (changes--)
 			((__u8 *)&msg)[random() % sizeof(msg)] ^= 1 << random() % 8;
 		snprintf(what, sizeof(what), "VARP_SEED=%u, message %d", seed, i);

@@ -29,7 +29,7 @@ static struct {
 	unsigned int session_count;
 	bool insecure;
 	bool from_stranger;			/* what is being received can be nobody's answer */
-	unsigned int sent;			/* while it is */
+	unsigned int sent, notified;		/* while it is */
 } f;
 
 static void emit(void *ctx, const struct varp_action *action)
@@ -42,7 +42,10 @@ static void emit(void *ctx, const struct varp_action *action)
 	case VARP_ACTION_SEND:
 		FUZZ_CHECK(action->data_len == VARP_MSG_LEN);
 		FUZZ_CHECK(!varp_msg_decode(action->data, action->data_len, &msg, &reason));
-		f.sent++;
+		if (msg.type == VARP_MSG_NOTIFY)
+			f.notified++;
+		else
+			f.sent++;
 		if (msg.type != VARP_MSG_REQUEST)
 			break;
 		memcpy(f.request, action->data, VARP_MSG_LEN);
@@ -132,13 +135,15 @@ static void receive(const uint8_t *data, size_t len, const struct varp_addr *fro
 	enum varp_drop reason;
 	struct varp_msg msg = { 0 };
 	bool whole = !varp_msg_decode(data, len, &msg, &reason) && is_authentic(&msg, data);
+	bool told = whole && msg.type == VARP_MSG_NOTIFY && msg.session;
 
-	f.from_stranger = !whole || msg.type == VARP_MSG_REQUEST || !is_nonce(msg.nonce);
-	f.sent = 0;
+	f.from_stranger = !told && (!whole || msg.type == VARP_MSG_REQUEST || !is_nonce(msg.nonce));
+	f.sent = f.notified = 0;
 	varp_engine_receive(f.engine, f.now_ns, from, port, data, len);
-	/* One answer at most, and only to a whole request: never more than what came. */
+	/* One answer at most, and only to a whole request; an introduction only beside it, and in a session. */
 	if (f.from_stranger)
 		FUZZ_CHECK(f.sent <= (whole && msg.type == VARP_MSG_REQUEST));
+	FUZZ_CHECK(f.notified <= (f.sent && msg.session && msg.raddr_count));
 	f.from_stranger = false;
 }
 
@@ -158,8 +163,12 @@ static void do_answer(struct fuzz_input *in)
 	struct varp_addr from = damage & 0x80 ? take_raddr(in) : f.server;
 
 	memcpy(data, f.request, sizeof(data));
-	msg->type = VARP_MSG_REPLY + damage % 3;
-	if (msg->type == VARP_MSG_REPLY) {
+	msg->type = VARP_MSG_REPLY + (damage & 3);
+	msg->raddr_count = 0;
+	memset(msg->raddr, 0, sizeof(msg->raddr));
+	if (msg->type == VARP_MSG_NOTIFY)
+		msg->nonce = __builtin_bswap64(fuzz_u8(in));
+	if (msg->type == VARP_MSG_REPLY || msg->type == VARP_MSG_NOTIFY) {
 		const struct varp_addr raddr = take_raddr(in);
 
 		msg->raddr_count = 1;
@@ -181,8 +190,10 @@ static void do_request(struct fuzz_input *in)
 	const struct varp_key key = take_key(in);
 	const struct varp_addr from = take_raddr(in);
 	const struct varp_session *session = find_session(1 + fuzz_u8(in) % SESSIONS_MAX);
+	const struct varp_addr asker = take_key(in).vaddr;
 	const struct varp_msg msg = { .type = VARP_MSG_REQUEST, .nonce = 1, .snid = key.snid,
-				      .session = session ? session->id : 0, .vaddr = key.vaddr, .prefix_len = 128 };
+				      .session = session ? session->id : 0, .vaddr = key.vaddr, .prefix_len = 128,
+				      .raddr_count = varp_addr_is_unicast(&asker), .raddrs[0].addr = asker };
 	uint8_t data[VARP_MSG_LEN];
 
 	varp_msg_encode(&msg, data);
@@ -193,8 +204,9 @@ static void do_request(struct fuzz_input *in)
 static void do_lookup(struct fuzz_input *in)
 {
 	const struct varp_key key = take_key(in);
+	const struct varp_addr asker = take_key(in).vaddr;
 
-	varp_engine_lookup(f.engine, f.now_ns, &key);
+	varp_engine_lookup(f.engine, f.now_ns, &key, &asker);
 }
 
 static void do_time(struct fuzz_input *in)

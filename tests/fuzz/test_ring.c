@@ -155,10 +155,11 @@ void dp_held_drop(struct datapath *dp, const struct varp_key *key, enum varp_dro
 /* --- The fuzzer --- */
 
 /* The engine answers some at once, which takes in more records. */
-static void on_miss(void *ctx, const struct varp_key *key)
+static void on_miss(void *ctx, const struct varp_key *key, const struct varp_addr *asker)
 {
 	struct datapath *dp = ctx;
 
+	(void)asker;
 	if (!agains)
 		return;
 	agains--;

@@ -51,7 +51,7 @@ lost() { bg_wait "$1" 60 | sed -n 's/.* lost \([0-9]*\) .*/\1/p'; }
 # The route moves to the other router, which a knows already.
 in_net a ping -n -q -c 1 -W 1 192.0.2.102 >/dev/null
 in_net r2 ping -n -q -c 1 -W 1 198.51.100.2 >/dev/null
-stream route 2000
+stream route $((2000 * SCALE))
 sleep 0.7
 before=$(forwarded r2)
 ns_ip a route replace 198.51.100.0/24 via 192.0.2.102
@@ -61,7 +61,7 @@ num "the rest went by the other router" "$(($(forwarded r2) - before))" -gt 50
 
 # The same while varpd is dead.
 varpd_stop a KILL
-stream dead 2000
+stream dead $((2000 * SCALE))
 sleep 0.7
 before=$(forwarded r1)
 ns_ip a route replace 198.51.100.0/24 via 192.0.2.101
@@ -71,7 +71,7 @@ num "and the rest went the new way" "$(($(forwarded r1) - before))" -gt 50
 varpd_start a
 
 # The router gets another MAC address, and a learns of it, as when one router takes over from another.
-stream neighbour 2000
+stream neighbour $((2000 * SCALE))
 sleep 0.7
 ns_ip r1 link set eth0 address 02:00:00:00:0a:0a
 ns_ip a neigh replace 192.0.2.101 lladdr 02:00:00:00:0a:0a dev eth0

@@ -105,6 +105,7 @@ static int expect_stat(struct script *script, const struct sim_host *host)
 		X(replies_sent),	 X(replies_received),
 		X(nak_notknown_sent),	 X(nak_notknown_received),
 		X(nak_noauthority_sent), X(nak_noauthority_received),
+		X(notifies_sent),	 X(notifies_received),
 		X(requests_repeated),	 X(refreshes),
 #undef X
 	};

@@ -79,7 +79,7 @@ static void deliver_packets(struct sim_host *host, struct sim_entry *entry, unsi
 		host->wrong += count;
 }
 
-void sim_packet(struct sim_host *host, const struct varp_key *key)
+void sim_packet(struct sim_host *host, const struct varp_key *key, const struct varp_addr *from)
 {
 	struct sim_entry *entry = take_entry(host, key);
 	uint64_t now_ns = host->sim->now_ns;
@@ -100,7 +100,7 @@ void sim_packet(struct sim_host *host, const struct varp_key *key)
 	entry->pending_deadline_ns = now_ns + host->config.window_ms * SIM_MS;
 	entry->held = 1;
 	entry->asked_ns = now_ns;
-	if (varp_engine_lookup(host->engine, now_ns, key)) {
+	if (varp_engine_lookup(host->engine, now_ns, key, from)) {
 		entry->pending = 0;
 		entry->held = 0;
 		host->refused++;

@@ -105,8 +105,8 @@ struct sim_host *sim_host_new(struct sim *sim, const char *name, const struct va
 void sim_host_start(struct sim_host *host);
 struct sim_host *sim_host_find(struct sim *sim, const struct varp_addr *addr);
 
-/* An application sends one packet. */
-void sim_packet(struct sim_host *host, const struct varp_key *key);
+/* An application sends one packet; from: its vaddr, NULL or zero if nobody need know. */
+void sim_packet(struct sim_host *host, const struct varp_key *key, const struct varp_addr *from);
 struct sim_entry *sim_entry_find(const struct sim_host *host, const struct varp_key *key);
 /* The cache entry if its deadline has not passed. */
 const struct varp_mapping *sim_cached(const struct sim_host *host, const struct varp_key *key);

@@ -12,13 +12,15 @@
 
 static int step_packet(struct script *script, struct sim_host *host)
 {
+	const char *as = script_option(script, "as");
+	struct varp_addr from = { 0 };
 	struct varp_key key;
-	uint64_t count = script_number(script->count > 3 ? script_word(script, 3) : NULL, 1);
+	uint64_t count = script_number(script->count > 3 && !as ? script_word(script, 3) : NULL, 1);
 
-	if (script_key(script, 1, &key))
+	if (script_key(script, 1, &key) || (as && script_address(script, as, &from)))
 		return -EINVAL;
 	while (count--)
-		sim_packet(host, &key);
+		sim_packet(host, &key, &from);
 	return 0;
 }
 
@@ -33,7 +35,7 @@ static int step_scan(struct script *script, struct sim_host *host)
 	while (count--) {
 		size_t i = 15;
 
-		sim_packet(host, &key);
+		sim_packet(host, &key, NULL);
 		while (!++key.vaddr.b[i])
 			i--;
 	}
@@ -64,7 +66,7 @@ static int step_lookup(struct script *script, struct sim_host *host)
 
 	return script_key(script, 1, &key)
 		       ? -EINVAL
-		       : result(script, varp_engine_lookup(host->engine, host->sim->now_ns, &key));
+		       : result(script, varp_engine_lookup(host->engine, host->sim->now_ns, &key, NULL));
 }
 
 static int step_client_set(struct script *script, struct sim_host *host)
@@ -225,6 +227,7 @@ static int forge_type(struct script *script, struct varp_msg *msg)
 		{ "request", VARP_MSG_REQUEST }, { "reply", VARP_MSG_REPLY },
 		{ "nak_notknown", VARP_MSG_NAK_NOTKNOWN },
 		{ "nak_noauthority", VARP_MSG_NAK_NOAUTHORITY },
+		{ "notify", VARP_MSG_NOTIFY },
 	};
 	size_t i;
 
@@ -318,7 +321,7 @@ static int step_forge(struct script *script, struct sim_host *host)
 	msg.nonce = script_number(script_option(script, "nonce"), asked.nonce);
 	msg.session = forge_session(script, host);
 	msg.ttl_s =
-		script_number(script_option(script, "ttl"), msg.type == VARP_MSG_REPLY ? 60 : 0);
+		script_number(script_option(script, "ttl"), msg.raddr_count && msg.type != VARP_MSG_REQUEST ? 60 : 0);
 	varp_msg_encode(&msg, data);
 	forge_tag(script, &msg, data);
 	forge_damage(script, data, &len);

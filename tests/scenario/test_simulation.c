@@ -63,6 +63,11 @@ static struct varp_addr v4(unsigned int a, unsigned int b, unsigned int c, unsig
 		.b = {[10] = 0xff, [11] = 0xff, [12] = a, [13] = b, [14] = c, [15] = d}};
 }
 
+static struct varp_addr host_addr(unsigned int i)
+{
+	return v4(192, 0, i >> 8, i & 0xff);
+}
+
 static struct varp_key node_key(unsigned int supernet, unsigned int node)
 {
 	const struct varp_snid snid = { .b = { [8] = 1, [9] = supernet } };
@@ -135,7 +140,9 @@ static void move_node(struct sim *sim, struct sim_host *server, unsigned int sup
 	/* One move per ttl and window: a place before the last is not remembered here. */
 	if (place->moved_ns && sim->now_ns - place->moved_ns <= TTL_S * SIM_S + WINDOW_NS)
 		return;
-	entry.raddr = v4(203, supernet, sim_random_below(sim, 250) + 1, node + 1);
+	entry.raddr = sim_random_below(sim, 2)
+			      ? host_addr(sim_random_below(sim, HASH_COUNT(sim->hosts)))
+			      : v4(203, supernet, sim_random_below(sim, 250) + 1, node + 1);
 	place->before = place->now;
 	place->now = entry.raddr;
 	place->moved_ns = sim->now_ns;
@@ -160,7 +167,7 @@ static void make_hosts(struct sim *sim, struct sim_host *servers[SUPERNETS], uns
 	unsigned int i, supernet;
 
 	for (i = 0; i < count; i++) {
-		const struct varp_addr addr = v4(192, 0, i >> 8, i & 0xff);
+		const struct varp_addr addr = host_addr(i);
 		struct sim_host *host = make_host(sim, &addr, world->secure);
 
 		if (i < SUPERNETS)
@@ -217,6 +224,23 @@ static void check_rest(struct sim *sim, struct sim_host *host)
 			    2 * HASH_COUNT(sim->hosts));
 }
 
+/* A packet to the node, from one that is at this host if there is any, so that its server introduces it. */
+static void send_packet(struct sim *sim, struct sim_host *host, unsigned int supernet,
+			unsigned int node)
+{
+	const struct world *world = sim->ctx;
+	const struct varp_key key = node_key(supernet, node);
+	struct varp_key from;
+
+	for (unsigned int i = 0; i < NODES; i++)
+		if (varp_addr_equal(&world->places[supernet][i].now, &host->addr)) {
+			from = node_key(supernet, i);
+			sim_packet(host, &key, &from.vaddr);
+			return;
+		}
+	sim_packet(host, &key, NULL);
+}
+
 static void run_round(struct sim *sim, struct sim_host *servers[SUPERNETS], unsigned int round)
 {
 	struct sim_host *host;
@@ -227,11 +251,11 @@ static void run_round(struct sim *sim, struct sim_host *servers[SUPERNETS], unsi
 	for (i = 0; i < SUPERNETS; i++)
 		move_node(sim, servers[i], i, sim_random_below(sim, NODES));
 	for (host = sim->hosts; host; host = host->hh.next) {
-		struct varp_key key = node_key(sim_random_below(sim, SUPERNETS),
-					       sim_random_below(sim, 2 * NODES));
+		unsigned int supernet = sim_random_below(sim, SUPERNETS);
+		unsigned int node = sim_random_below(sim, 2 * NODES);
 
 		if (sim_random_below(sim, 2))
-			sim_packet(host, &key);
+			send_packet(sim, host, supernet, node);
 	}
 	sim_run(sim, SIM_S);
 	for (host = sim->hosts; host; host = host->hh.next)
@@ -262,6 +286,7 @@ static void simulate(const struct sim_net *net, bool secure, unsigned int *deliv
 	struct sim_host *servers[SUPERNETS] = { NULL };
 	struct world *world = calloc(1, sizeof(*world));
 	struct sim_host *host;
+	uint64_t introduced = 0;
 	unsigned int i, node;
 
 	assert_non_null(world);
@@ -283,15 +308,17 @@ static void simulate(const struct sim_net *net, bool secure, unsigned int *deliv
 		check_rest(sim, host);
 		*delivered += host->delivered;
 		*expired += host->expired;
+		introduced += varp_engine_stats(host->engine)->notifies_received;
 	}
 	print_message("# %u sessions, %u lookups, %llu datagrams, %llu lost, %llu doubled, "
-		      "%u packets delivered, %u expired\n",
+		      "%llu introductions, %u packets delivered, %u expired\n",
 		      sim_session_count(sim), world->lookups, (unsigned long long)sim->datagrams,
-		      (unsigned long long)sim->lost, (unsigned long long)sim->doubled, *delivered,
-		      *expired);
+		      (unsigned long long)sim->lost, (unsigned long long)sim->doubled,
+		      (unsigned long long)introduced, *delivered, *expired);
 	assert_int_equal(world->repetitions_too_many, 0);
 	assert_int_equal(world->windows_too_long, 0);
 	assert_true(world->lookups > 0);
+	assert_true(!introduced == !secure);
 	free_requests(world);
 	free(world);
 	sim_free(sim);
@@ -367,7 +394,7 @@ static void make_noise(bool secure)
 	sim_settle(host);
 	sim_run(sim, SIM_S);
 	assert_true(!varp_engine_session_get(host->engine, sim->now_ns, &key.snid) == !secure);
-	sim_packet(host, &key);
+	sim_packet(host, &key, NULL);
 	for (i = 0; i < 200000; i++) {
 		size_t len = i % 2 ? VARP_MSG_LEN : sim_random_below(sim, sizeof(data));
 
@@ -375,10 +402,11 @@ static void make_noise(bool secure)
 			data[j] = sim_random(sim);
 		if (i % 4 == 1) {
 			memcpy(data, host->request, VARP_MSG_LEN);
-			data[1] = VARP_MSG_REPLY + sim_random_below(sim, 3);
+			data[1] = VARP_MSG_REPLY + sim_random_below(sim, 4);
 			data[sim_random_below(sim, 24)] ^= 1 << sim_random_below(sim, 8);
 		}
-		if (len == VARP_MSG_LEN && data[1] == VARP_MSG_NAK_NOTKNOWN &&
+		if (len == VARP_MSG_LEN &&
+		    (data[1] == VARP_MSG_NAK_NOTKNOWN || data[1] == VARP_MSG_NAK_NOAUTHORITY) &&
 		    !memcmp(data + 16, host->request + 16, 8))
 			data[16] ^= 1;	/* all but the nonce may be right by chance */
 		sim_deliver(host, &from, VARPDB_VARP_PORT, data, len);

@@ -425,6 +425,64 @@ static void test_server_session_ids_are_unique_and_never_zero(void **state)
 	varp_auth_free(auth);
 }
 
+static void test_server_tells_in_the_latest_session_and_counts(void **state)
+{
+	struct varp_auth *auth = varp_auth_new(false);
+	struct varp_session session = session_of(1, "192.0.2.10", "192.0.2.1");
+	const struct varp_addr other = address("192.0.2.11");
+	const struct varp_snid foreign = { .b = { [9] = 8 } };
+	const struct varp_addr *to = &session.client;
+	uint64_t nonce = 0;
+
+	(void)state;
+	assert_null(varp_auth_server_tell(auth, NOW, &session.snid, to, &nonce));
+	assert_int_equal(varp_auth_server_add(auth, &session), 0);
+	assert_int_equal(varp_auth_server_tell(auth, NOW, &session.snid, to, &nonce)->id, 1);
+	assert_int_equal(nonce, 1);
+	assert_non_null(varp_auth_server_tell(auth, ENDS - 1, &session.snid, to, &nonce));
+	assert_int_equal(nonce, 2);
+	assert_null(varp_auth_server_tell(auth, ENDS, &session.snid, to, &nonce));
+	assert_null(varp_auth_server_tell(auth, NOW, &session.snid, &other, &nonce));
+	assert_null(varp_auth_server_tell(auth, NOW, &foreign, to, &nonce));
+	session.id = 2;
+	assert_int_equal(varp_auth_server_add(auth, &session), 0);
+	assert_int_equal(varp_auth_server_tell(auth, NOW, &session.snid, to, &nonce)->id, 2);
+	assert_int_equal(nonce, 1);
+	/* The end of the former one does not take the latter away. */
+	assert_int_equal(varp_auth_server_remove(auth, 1), 0);
+	assert_int_equal(varp_auth_server_tell(auth, NOW, &session.snid, to, &nonce)->id, 2);
+	assert_int_equal(varp_auth_server_remove(auth, 2), 0);
+	assert_null(varp_auth_server_tell(auth, NOW, &session.snid, to, &nonce));
+	varp_auth_free(auth);
+}
+
+static void test_client_is_told_in_order_in_each_session(void **state)
+{
+	struct varp_auth *auth = varp_auth_new(false);
+	struct varp_session first = session_of(1, "192.0.2.10", "192.0.2.1");
+	const struct varp_session second = session_of(2, "192.0.2.10", "192.0.2.1");
+
+	(void)state;
+	assert_false(varp_auth_client_told(auth, &first, 1));
+	assert_int_equal(varp_auth_client_set(auth, &first), 0);
+	assert_false(varp_auth_client_told(auth, &first, 0));
+	assert_true(varp_auth_client_told(auth, &first, 3));
+	assert_false(varp_auth_client_told(auth, &first, 3));
+	assert_false(varp_auth_client_told(auth, &first, 2));
+	assert_true(varp_auth_client_told(auth, &first, 4));
+	/* A session that is set again goes on. */
+	assert_int_equal(varp_auth_client_set(auth, &first), 0);
+	assert_false(varp_auth_client_told(auth, &first, 4));
+	/* Another begins anew, and the former goes on beside it. */
+	assert_int_equal(varp_auth_client_set(auth, &second), 0);
+	assert_true(varp_auth_client_told(auth, &second, 1));
+	assert_false(varp_auth_client_told(auth, &first, 4));
+	assert_true(varp_auth_client_told(auth, &first, 5));
+	assert_true(varp_auth_client_told(auth, &second, UINT64_MAX));
+	assert_false(varp_auth_client_told(auth, &second, UINT64_MAX));
+	varp_auth_free(auth);
+}
+
 struct goings {
 	uint64_t last_ns;
 	size_t count;
@@ -476,6 +534,8 @@ int main(void)
 		cmocka_unit_test(test_check_rows_believe_right_session_address_and_tag),
 		cmocka_unit_test(test_client_sessions_are_one_per_supernet_and_server),
 		cmocka_unit_test(test_server_session_ids_are_unique_and_never_zero),
+		cmocka_unit_test(test_server_tells_in_the_latest_session_and_counts),
+		cmocka_unit_test(test_client_is_told_in_order_in_each_session),
 		cmocka_unit_test(test_expire_forgets_ended_sessions_in_bounded_steps),
 	};
 

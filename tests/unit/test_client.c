@@ -72,7 +72,7 @@ static void test_vaddr_not_unicast_is_notknown_unasked(void **state)
 		rec_forget(f);
 		varp_engine_age(f->engine, NOW, &k, &mapping);
 		assert_int_equal(f->count, 0);
-		assert_int_equal(varp_engine_lookup(f->engine, NOW, &k), 0);
+		assert_int_equal(varp_engine_lookup(f->engine, NOW, &k, NULL), 0);
 		rec_only(f, VARP_ACTION_NOTKNOWN);
 		assert_int_equal(varp_engine_lookup_state(f->engine, &k), VARP_LOOKUP_NOTKNOWN);
 	}
@@ -157,7 +157,7 @@ static void test_each_client_visits_configured_ones_and_stops(void **state)
 
 	rec_client_set(f, 1, "192.0.2.1");
 	rec_client_set(f, 2, "192.0.2.2");
-	varp_engine_lookup(f->engine, NOW, &k);	/* a supernet without a server */
+	varp_engine_lookup(f->engine, NOW, &k, NULL);	/* a supernet without a server */
 	varp_engine_each_client(f->engine, count_clients, &left);
 	assert_int_equal(left, 8);
 	left = 1;
@@ -177,7 +177,7 @@ static void test_client_set_rows_need_credentials(void **state)
 	rec_replace(f, &config);
 	assert_int_equal(varp_engine_client_set(f->engine, NOW, &k.snid, &server), -EACCES);
 	assert_false(varp_engine_client_get(f->engine, &k.snid, NULL));
-	assert_int_equal(varp_engine_lookup(f->engine, NOW, &k), 0);
+	assert_int_equal(varp_engine_lookup(f->engine, NOW, &k, NULL), 0);
 	rec_only(f, VARP_ACTION_NOTKNOWN);
 	assert_non_null(strstr(rec_only(f, VARP_ACTION_LOG)->text, "no credentials"));
 	assert_int_equal(rec_actions(f, VARP_ACTION_SEND), 0);
@@ -244,7 +244,7 @@ static void test_answer_rows_are_believed_from_who_was_asked(void **state)
 	size_t i;
 
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	request = rec_only(f, VARP_ACTION_SEND)->msg;
 	for (i = 0; i < ROWS(rows); i++) {
 		const struct varp_key about = rec_key(rows[i].supernet, rows[i].vaddr);
@@ -295,7 +295,7 @@ static void test_reply_rows_best_raddr_is_taken(void **state)
 		struct varp_msg msg;
 
 		rec_forget(f);
-		varp_engine_lookup(f->engine, NOW, &k);
+		varp_engine_lookup(f->engine, NOW, &k, NULL);
 		msg = rec_only(f, VARP_ACTION_SEND)->msg;
 		msg.type = VARP_MSG_REPLY;
 		msg.ttl_s = 900;
@@ -320,7 +320,7 @@ static void test_nak_noauthority_names_server_and_supernet(void **state)
 	const char *text;
 
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	request = rec_only(f, VARP_ACTION_SEND)->msg;
 	rec_forget(f);
 	rec_answer(f, NOW, &request, VARP_MSG_NAK_NOAUTHORITY, 0);

@@ -88,9 +88,9 @@ static void test_load_settles_what_is_open(void **state)
 
 	rec_client_set(f, 7, "192.0.2.1");
 	rec_client_set(f, 8, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &known.key);
-	varp_engine_lookup(f->engine, NOW, &unknown);
-	varp_engine_lookup(f->engine, NOW, &other);
+	varp_engine_lookup(f->engine, NOW, &known.key, NULL);
+	varp_engine_lookup(f->engine, NOW, &unknown, NULL);
+	varp_engine_lookup(f->engine, NOW, &other, NULL);
 	rec_forget(f);
 	assert_int_equal(varp_table_server_set(table, &known.key.snid, 60), 0);
 	assert_int_equal(varp_table_add(table, &known), 0);
@@ -109,8 +109,8 @@ static void test_free_with_work_open_leaks_nothing(void **state)
 		.key = open, .raddr = rec_addr("192.0.2.20"), .ttl_s = 5};
 
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &open);
-	varp_engine_lookup(f->engine, NOW, &negative);
+	varp_engine_lookup(f->engine, NOW, &open, NULL);
+	varp_engine_lookup(f->engine, NOW, &negative, NULL);
 	varp_engine_add(f->engine, NOW, &entry);
 	rec_forget(f);
 	varp_engine_free(f->engine);
@@ -129,7 +129,7 @@ static void test_log_kinds_have_buckets_of_their_own(void **state)
 	for (i = 0; i < 100; i++)
 		rec_ask(f, &foreign, "192.0.2.10", 2500);
 	f->quiet = false;
-	varp_engine_lookup(f->engine, NOW, &foreign);
+	varp_engine_lookup(f->engine, NOW, &foreign, NULL);
 	assert_non_null(strstr(rec_only(f, VARP_ACTION_LOG)->text, "no server configured"));
 	assert_null(strstr(rec_only(f, VARP_ACTION_LOG)->text, "suppressed"));
 	rec_forget(f);

@@ -14,7 +14,7 @@ static void test_lookup_request_carries_what_it_should(void **state)
 	struct rec_action *sent;
 
 	rec_client_set(f, 7, "192.0.2.1");
-	assert_int_equal(varp_engine_lookup(f->engine, NOW, &k), 0);
+	assert_int_equal(varp_engine_lookup(f->engine, NOW, &k, NULL), 0);
 	sent = rec_only(f, VARP_ACTION_SEND);
 	assert_true(varp_addr_equal(&sent->action.raddr, &server));
 	assert_int_equal(sent->action.port, 2500);
@@ -33,16 +33,16 @@ static void test_lookup_nonce_stays_over_repetitions_and_changes_after(void **st
 	const struct varp_key k = rec_key(7, "10.0.0.2"), other = rec_key(7, "10.0.0.3");
 
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	rec_forget(f);
 	varp_engine_tick(f->engine, NOW + 250 * MS);
 	assert_int_equal(rec_only(f, VARP_ACTION_SEND)->msg.nonce, 101);
 	rec_forget(f);
-	varp_engine_lookup(f->engine, NOW + 250 * MS, &other);
+	varp_engine_lookup(f->engine, NOW + 250 * MS, &other, NULL);
 	assert_int_equal(rec_only(f, VARP_ACTION_SEND)->msg.nonce, 102);
 	varp_engine_tick(f->engine, NOW + 6 * S);
 	rec_forget(f);
-	varp_engine_lookup(f->engine, NOW + 6 * S, &k);
+	varp_engine_lookup(f->engine, NOW + 6 * S, &k, NULL);
 	assert_int_equal(rec_only(f, VARP_ACTION_SEND)->msg.nonce, 103);
 }
 
@@ -55,7 +55,7 @@ static void test_reply_resolved_carries_deadline_and_ttl(void **state)
 	struct rec_action *r;
 
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	request = rec_only(f, VARP_ACTION_SEND)->msg;
 	rec_forget(f);
 	rec_answer(f, NOW + 3 * MS, &request, VARP_MSG_REPLY, 65536);
@@ -80,7 +80,7 @@ static void test_nak_notknown_carries_deadline(void **state)
 	struct varp_msg request;
 
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	request = rec_only(f, VARP_ACTION_SEND)->msg;
 	rec_forget(f);
 	rec_answer(f, NOW + MS, &request, VARP_MSG_NAK_NOTKNOWN, 0);
@@ -99,7 +99,7 @@ static void test_tick_late_ends_the_window_without_a_request(void **state)
 	const struct varp_key k = rec_key(7, "10.0.0.2");
 
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	rec_forget(f);
 	varp_engine_tick(f->engine, NOW + 3600 * S);
 	rec_only(f, VARP_ACTION_UNANSWERED);
@@ -122,7 +122,7 @@ static void test_watches_have_a_bound_of_their_own(void **state)
 		entry.raddr = rec_addr("192.0.2.20");
 		assert_int_equal(varp_engine_server_set(f->engine, NOW, &entry.key.snid, 60), 0);
 		assert_int_equal(varp_engine_add(f->engine, NOW, &entry), 0);
-		assert_int_equal(varp_engine_lookup(f->engine, NOW, &entry.key), 0);
+		assert_int_equal(varp_engine_lookup(f->engine, NOW, &entry.key, NULL), 0);
 		assert_int_equal(varp_engine_lookup_state(f->engine, &entry.key), VARP_LOOKUP_NONE);
 	}
 	f->quiet = false;
@@ -138,11 +138,11 @@ static void test_negative_ttl_set_holds_for_answers_from_then_on(void **state)
 	struct rec_engine *f = *state;
 	const struct varp_key before = rec_key(8, "10.0.0.2"), after = rec_key(8, "10.0.0.3");
 
-	varp_engine_lookup(f->engine, NOW, &before);
+	varp_engine_lookup(f->engine, NOW, &before, NULL);
 	assert_int_equal(rec_only(f, VARP_ACTION_NOTKNOWN)->action.deadline_ns, NOW + 5 * S);
 	rec_forget(f);
 	varp_engine_negative_ttl_set(f->engine, 1500);
-	varp_engine_lookup(f->engine, NOW, &after);
+	varp_engine_lookup(f->engine, NOW, &after, NULL);
 	assert_int_equal(rec_only(f, VARP_ACTION_NOTKNOWN)->action.deadline_ns, NOW + 1500 * MS);
 	varp_engine_tick(f->engine, NOW + 1500 * MS);
 	assert_int_equal(varp_engine_lookup_state(f->engine, &after), VARP_LOOKUP_NONE);
@@ -159,8 +159,8 @@ static void test_new_retry_zero_still_ends(void **state)
 	config.retry_ms = 0;
 	rec_replace(f, &config);
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
-	varp_engine_lookup(f->engine, NOW, &negative);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
+	varp_engine_lookup(f->engine, NOW, &negative, NULL);
 	varp_engine_tick(f->engine, NOW);
 	assert_true(varp_engine_next_ns(f->engine) > NOW);
 	assert_int_equal(varp_engine_lookup_state(f->engine, &negative), VARP_LOOKUP_NONE);
@@ -174,7 +174,7 @@ static void test_requests_go_out_at_growing_gaps(void **state)
 	size_t i;
 
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	for (i = 1; i < ROWS(at_ms); i++) {
 		assert_true(varp_engine_next_ns(f->engine) == NOW + at_ms[i] * MS);
 		varp_engine_tick(f->engine, NOW + at_ms[i] * MS - 1);

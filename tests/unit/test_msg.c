@@ -137,12 +137,14 @@ static void test_decode_gives_back_what_was_encoded(void **state)
 {
 	static const enum varp_msg_type types[] = {
 		VARP_MSG_REQUEST, VARP_MSG_REPLY, VARP_MSG_NAK_NOTKNOWN, VARP_MSG_NAK_NOAUTHORITY,
+		VARP_MSG_NOTIFY,
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < ROWS(types); i++) {
-		struct varp_msg in = types[i] == VARP_MSG_REPLY ? reply() : request(), out;
+		bool tells = types[i] == VARP_MSG_REPLY || types[i] == VARP_MSG_NOTIFY;
+		struct varp_msg in = tells ? reply() : request(), out;
 		enum varp_drop reason;
 		uint8_t data[VARP_MSG_LEN];
 
@@ -174,12 +176,13 @@ static void test_decode_damage_rows_name_the_reason(void **state)
 #define REQ	VARP_MSG_REQUEST
 #define REP	VARP_MSG_REPLY
 #define NAK	VARP_MSG_NAK_NOTKNOWN
+#define TELL	VARP_MSG_NOTIFY
 #define FIELD	VARP_DROP_VARP_FIELD
 	static const struct damage_row rows[] = {
 		{ "version 0", REQ, AT_VERSION, 0, VARP_DROP_VARP_VERSION },
 		{ "version 2", REQ, AT_VERSION, 2, VARP_DROP_VARP_VERSION },
 		{ "type 0", REQ, AT_TYPE, 0, VARP_DROP_VARP_TYPE },
-		{ "type 5", REQ, AT_TYPE, 5, VARP_DROP_VARP_TYPE },
+		{ "type 6", REQ, AT_TYPE, 6, VARP_DROP_VARP_TYPE },
 		{ "type 255", REQ, AT_TYPE, 255, VARP_DROP_VARP_TYPE },
 		{ "length too small", REQ, AT_LENGTH + 1, 159, VARP_DROP_VARP_LENGTH },
 		{ "length too large", REQ, AT_LENGTH, 1, VARP_DROP_VARP_LENGTH },
@@ -216,13 +219,16 @@ static void test_decode_damage_rows_name_the_reason(void **state)
 		{ "unused raddr, reserved", REP,
 		  AT_RADDRS + 3 * RADDR_LEN + RADDR_RESERVED, 1, FIELD },
 		{ "raddr in a request", REQ, AT_RADDRS + 15, 1, FIELD },
+		{ "no raddr in a notification", TELL, AT_RADDR_COUNT, 0, FIELD },
+		{ "five raddrs in a notification", TELL, AT_RADDR_COUNT, 5, FIELD },
+		{ "ttl beyond 65536 in a notification", TELL, AT_TTL + 1, 1, FIELD },
 		{ "raddr in a nak", NAK, AT_RADDRS + RADDR_LEN, 1, FIELD },
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < ROWS(rows); i++) {
-		struct varp_msg msg = rows[i].type == REP ? reply() : request();
+		struct varp_msg msg = rows[i].type == REP || rows[i].type == TELL ? reply() : request();
 		enum varp_drop reason = VARP_DROP_COUNT;
 		uint8_t data[VARP_MSG_LEN];
 		int err;
@@ -233,6 +239,43 @@ static void test_decode_damage_rows_name_the_reason(void **state)
 		err = varp_msg_decode(data, sizeof(data), &msg, &reason);
 		if (rows[i].reason == VARP_DROP_COUNT ? err
 						      : err != -EBADMSG || reason != rows[i].reason)
+			fail_msg("%s: %d, reason %d", rows[i].name, err, reason);
+	}
+}
+
+/* One octet of a request with an asker changed. */
+static void test_decode_asker_rows(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned int at;
+		uint8_t value;
+		int err;
+	} rows[] = {
+		{ "as it should be", AT_RADDRS + 15, 9, 0 },
+		{ "not counted", AT_RADDR_COUNT, 0, -EBADMSG },
+		{ "two counted", AT_RADDR_COUNT, 2, -EBADMSG },
+		{ "multicast", AT_RADDRS + 12, 224, -EBADMSG },
+		{ "priority", AT_RADDRS + RADDR_PRIORITY, 1, -EBADMSG },
+		{ "priority not to be used", AT_RADDRS + RADDR_PRIORITY, 255, -EBADMSG },
+		{ "weight", AT_RADDRS + RADDR_WEIGHT, 1, -EBADMSG },
+		{ "reserved", AT_RADDRS + RADDR_RESERVED, 1, -EBADMSG },
+		{ "behind it", AT_RADDRS + RADDR_LEN, 1, -EBADMSG },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct varp_msg msg = request();
+		enum varp_drop reason = VARP_DROP_COUNT;
+		uint8_t data[VARP_MSG_LEN];
+		int err;
+
+		msg.raddr_count = 1;
+		msg.raddrs[0].addr = addr("10.0.0.1");
+		varp_msg_encode(&msg, data);
+		data[rows[i].at] = rows[i].value;
+		err = varp_msg_decode(data, sizeof(data), &msg, &reason);
+		if (err != rows[i].err || (err && reason != VARP_DROP_VARP_FIELD))
 			fail_msg("%s: %d, reason %d", rows[i].name, err, reason);
 	}
 }
@@ -308,6 +351,7 @@ static void test_type_name_rows(void **state)
 	assert_string_equal(varp_msg_type_name(VARP_MSG_REPLY), "VARP_REPLY");
 	assert_string_equal(varp_msg_type_name(VARP_MSG_NAK_NOTKNOWN), "VARP_NAK_NOTKNOWN");
 	assert_string_equal(varp_msg_type_name(VARP_MSG_NAK_NOAUTHORITY), "VARP_NAK_NOAUTHORITY");
+	assert_string_equal(varp_msg_type_name(VARP_MSG_NOTIFY), "VARP_NOTIFY");
 	assert_string_equal(varp_msg_type_name(0), "unknown");
 	assert_string_equal(varp_msg_type_name(99), "unknown");
 }
@@ -319,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_encode_agrees_with_the_wire_struct),
 		cmocka_unit_test(test_decode_gives_back_what_was_encoded),
 		cmocka_unit_test(test_decode_damage_rows_name_the_reason),
+		cmocka_unit_test(test_decode_asker_rows),
 		cmocka_unit_test(test_decode_ttl_rows),
 		cmocka_unit_test(test_decode_any_other_size_is_truncated),
 		cmocka_unit_test(test_decode_four_raddrs),

@@ -61,7 +61,7 @@ static void test_request_is_sent_in_its_session(void **state)
 	assert_true(varp_addr_equal(&rec_only(f, VARP_ACTION_SESSION)->action.raddr,
 				    &session.server));
 	assert_true(varp_snid_equal(&rec_only(f, VARP_ACTION_SESSION)->action.key.snid, &k.snid));
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	assert_int_equal(rec_actions(f, VARP_ACTION_SEND), 0);
 	set(f, &session);
 	sent = rec_only(f, VARP_ACTION_SEND);
@@ -82,7 +82,7 @@ static void test_renewal_does_not_ask_again(void **state)
 
 	rec_secure(f);
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	set(f, &first);
 	rec_only(f, VARP_ACTION_SEND);
 	set(f, &second);
@@ -104,7 +104,7 @@ static void test_session_after_a_doubt_asks_again(void **state)
 	rec_secure(f);
 	rec_client_set(f, 7, "192.0.2.1");
 	set(f, &first);
-	varp_engine_lookup(f->engine, NOW + S, &k);
+	varp_engine_lookup(f->engine, NOW + S, &k, NULL);
 	nonce = rec_only(f, VARP_ACTION_SEND)->msg.nonce;
 	rec_forget(f);
 	varp_engine_tick(f->engine, NOW + 1250 * MS);
@@ -129,13 +129,13 @@ static void test_server_is_not_silent_for_want_of_a_session(void **state)
 	rec_secure(f);
 	f->quiet = true;
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	varp_engine_tick(f->engine, NOW + 5 * S);
 	assert_int_equal(varp_engine_lookup_state(f->engine, &k), VARP_LOOKUP_NONE);
 	assert_int_equal(varp_engine_client_health(f->engine, &k.snid, &since_ns),
 			VARP_SERVER_WELL);
 	set(f, &session);
-	varp_engine_lookup(f->engine, NOW + 6 * S, &k);
+	varp_engine_lookup(f->engine, NOW + 6 * S, &k, NULL);
 	varp_engine_tick(f->engine, NOW + 20 * S);
 	assert_int_equal(varp_engine_client_health(f->engine, &k.snid, &since_ns),
 			 VARP_SERVER_SILENT);
@@ -151,7 +151,7 @@ static void test_insecure_uses_a_session_and_asks_for_none(void **state)
 	struct varp_msg answer;
 
 	rec_client_set(f, 7, "192.0.2.1");
-	varp_engine_lookup(f->engine, NOW, &other);
+	varp_engine_lookup(f->engine, NOW, &other, NULL);
 	set(f, &session);
 	answer = rec_only(f, VARP_ACTION_SEND)->msg;
 	answer.type = VARP_MSG_NAK_NOTKNOWN;
@@ -159,7 +159,7 @@ static void test_insecure_uses_a_session_and_asks_for_none(void **state)
 	rec_receive_in(f, NOW + MS, "192.0.2.1", 2500, &answer, &session);
 	assert_int_equal(drops[VARP_DROP_VARP_SESSION], 1);
 	rec_forget(f);
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	answer = rec_only(f, VARP_ACTION_SEND)->msg;
 	assert_int_equal(answer.session, 5);
 	answer.type = VARP_MSG_NAK_NOTKNOWN;
@@ -303,7 +303,7 @@ static void test_free_with_sessions_leaks_nothing(void **state)
 	rec_client_set(f, 7, "192.0.2.1");
 	set(f, &session);
 	assert_int_equal(varp_engine_session_add(f->engine, &session), 0);
-	varp_engine_lookup(f->engine, NOW, &k);
+	varp_engine_lookup(f->engine, NOW, &k, NULL);
 	rec_forget(f);
 	varp_engine_free(f->engine);
 	f->engine = NULL;

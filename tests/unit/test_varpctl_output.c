@@ -235,6 +235,7 @@ static void test_stats_json_and_groups(void **state)
 		  "  reply                                  0                 0\n"
 		  "  nak, not known                         0                 0\n"
 		  "  nak, no authority                      0                 0\n"
+		  "  notify                                 0                 0\n"
 		  "\n"
 		  "Drops\n"
 		  "  notknown                      7  destination is cached as not known\n",
