@@ -14,6 +14,7 @@
 #include "hash.h"
 #include "timers.h"
 
+#define NS_PER_MS	1000000ull
 #define TAGGED_LEN	(VARP_MSG_TAGGED_LEN + 2 * sizeof(struct varp_addr))
 
 _Static_assert(VARP_MSG_TAGGED_LEN % sizeof(uint64_t) == 0, "the hash takes whole words");
@@ -35,7 +36,7 @@ struct server_session {
 	struct varp_timer end;		/* first: a timer is cast to its session */
 	struct varp_session session;
 	struct varp_key peer;		/* the supernet and the client's address */
-	uint64_t told;			/* the last nonce of what was not asked for */
+	uint64_t told;			/* nonce of the last that was not asked for */
 	UT_hash_handle hh;
 	UT_hash_handle hh_peer;
 };
@@ -52,6 +53,12 @@ static void wipe_and_free(void *record, size_t len)
 {
 	explicit_bzero(record, len);
 	free(record);
+}
+
+/* The least nonce of what is told at this time in a session: wire.h, VARP_NOTIFY_LATE_MS. */
+static uint64_t nonce_at(const struct varp_session *session, uint64_t now_ns)
+{
+	return ((1ull << 47) - (session->ends_ns - now_ns) / NS_PER_MS) << 16;
 }
 
 /* --- As a client --- */
@@ -122,8 +129,8 @@ const struct varp_session *varp_auth_client_get(const struct varp_auth *auth, ui
 	return &record->now.session;
 }
 
-bool varp_auth_client_told(struct varp_auth *auth, const struct varp_session *session,
-			   uint64_t nonce)
+bool varp_auth_client_told(struct varp_auth *auth, uint64_t now_ns,
+			   const struct varp_session *session, uint64_t nonce)
 {
 	struct client_sessions *record = find_client(auth, &session->snid);
 	struct client_session *in;
@@ -131,7 +138,8 @@ bool varp_auth_client_told(struct varp_auth *auth, const struct varp_session *se
 	if (!record)
 		return false;
 	in = record->now.session.id == session->id ? &record->now : &record->former;
-	if (nonce <= in->told)
+	if (nonce <= in->told ||
+	    nonce < nonce_at(session, now_ns) - ((uint64_t)VARP_NOTIFY_LATE_MS << 16))
 		return false;
 	in->told = nonce;
 	return true;
@@ -174,7 +182,10 @@ const struct varp_session *varp_auth_server_tell(struct varp_auth *auth, uint64_
 
 	if (!record || now_ns >= record->session.ends_ns)
 		return NULL;
-	*nonce = ++record->told;
+	*nonce = nonce_at(&record->session, now_ns);
+	if (*nonce <= record->told)
+		*nonce = record->told + 1;
+	record->told = *nonce;
 	return &record->session;
 }
 

@@ -35,7 +35,7 @@ struct varp_session {
 	uint64_t ends_ns;
 };
 
-/* Sessions that a server keeps: about 200 octets each. */
+/* Sessions that a server keeps: about 280 octets each. */
 #define VARP_AUTH_SERVER_MAX	(1u << 20)
 /* Ended ones that varp_auth_server_expire() forgets in one call. */
 #define VARP_AUTH_EXPIRE_MAX	256
@@ -61,10 +61,10 @@ const struct varp_session *varp_auth_client_get(const struct varp_auth *auth, ui
 						const struct varp_addr *server);
 /*
  * A message that was not asked for has come in this session, which is one of ours. False: it, or one that was sent
- * after it, has come before.
+ * after it, has come before, or it was sent more than VARP_NOTIFY_LATE_MS ago.
  */
-bool varp_auth_client_told(struct varp_auth *auth, const struct varp_session *session,
-			   uint64_t nonce);
+bool varp_auth_client_told(struct varp_auth *auth, uint64_t now_ns,
+			   const struct varp_session *session, uint64_t nonce);
 
 /* --- Sessions as a server: by id --- */
 
@@ -73,8 +73,8 @@ int varp_auth_server_add(struct varp_auth *auth, const struct varp_session *sess
 int varp_auth_server_remove(struct varp_auth *auth, uint64_t id);	/* 0, -ENOENT */
 size_t varp_auth_server_count(const struct varp_auth *auth);
 /*
- * The latest session with this client, to tell it something that it has not asked for; NULL: there is none. *nonce is
- * greater than of all that was told in it before.
+ * The latest session with this client, to tell it something that it has not asked for; NULL: there is none. *nonce says
+ * when, and is greater than of all that was told in it before.
  */
 const struct varp_session *varp_auth_server_tell(struct varp_auth *auth, uint64_t now_ns,
 						 const struct varp_snid *snid,

@@ -344,9 +344,9 @@ void varp_client_answer(struct varp_engine *engine, uint64_t now_ns, const struc
 
 /* --- What nobody asked for --- */
 
-/* Is it from whom we would ask, in a session, and no later message has come before it? Else *reason says why not. */
-static bool is_news(const struct varp_engine *engine, const struct varp_client *client,
-		    const struct varp_addr *from, uint16_t from_port, const struct varp_msg *msg,
+/* Is it from whom we would ask, in a session, and new? Else *reason says why not. */
+static bool is_news(const struct varp_engine *engine, uint64_t now_ns,
+		    const struct varp_client *client, const struct varp_addr *from, uint16_t from_port, const struct varp_msg *msg,
 		    const struct varp_session *session, enum varp_drop *reason)
 {
 	*reason = VARP_DROP_VARP_SESSION;
@@ -358,7 +358,7 @@ static bool is_news(const struct varp_engine *engine, const struct varp_client *
 	    varp_table_serves(engine->table, &msg->snid, NULL))
 		return false;
 	*reason = VARP_DROP_VARP_NONCE;
-	return varp_auth_client_told(engine->auth, session, msg->nonce);
+	return varp_auth_client_told(engine->auth, now_ns, session, msg->nonce);
 }
 
 void varp_client_notified(struct varp_engine *engine, uint64_t now_ns, const struct varp_addr *from,
@@ -369,7 +369,7 @@ void varp_client_notified(struct varp_engine *engine, uint64_t now_ns, const str
 	struct varp_client *client = varp_client_find(engine, &msg->snid);
 	enum varp_drop reason;
 
-	if (!is_news(engine, client, from, from_port, msg, session, &reason)) {
+	if (!is_news(engine, now_ns, client, from, from_port, msg, session, &reason)) {
 		varp_engine_drop(engine, reason);
 		return;
 	}

@@ -89,7 +89,7 @@ struct varp_wire_msg {
 	__u8 prefix_len;	/* of vaddr as a 128-bit address: 128, one node */
 	__be16 reserved;	/* zero */
 	__be64 session;		/* session id, zero with --insecure */
-	__be64 nonce;		/* chosen by the client for each resolution, echoed; NOTIFY: a count */
+	__be64 nonce;		/* chosen by the client for each resolution, echoed; NOTIFY: a time */
 	struct varp_snid snid;
 	struct varp_chid chid;	/* zero: any channel */
 	struct varp_addr vaddr;
@@ -102,6 +102,13 @@ struct varp_wire_msg {
 
 _Static_assert(sizeof(struct varp_wire_raddr) == 20, "locator is 20 octets");
 _Static_assert(sizeof(struct varp_wire_msg) == VARP_MSG_LEN, "a message has no holes");
+
+/*
+ * A NOTIFY's nonce says when it was sent, so that it cannot be kept for later: the upper 48 bits are 2^47 less what was
+ * left of the session's life at the server, in ms; the lower 16 tell apart what is sent in one of them. Both ends know
+ * the session's end, the client's being earlier by what the key exchange took, 5 s at most.
+ */
+#define VARP_NOTIFY_LATE_MS		10000
 
 /* --- Encapsulation: Geneve (RFC 8926) with one critical option -------------------------------- */
 

@@ -167,7 +167,7 @@ static void do_answer(struct fuzz_input *in)
 	msg->raddr_count = 0;
 	memset(msg->raddr, 0, sizeof(msg->raddr));
 	if (msg->type == VARP_MSG_NOTIFY)
-		msg->nonce = __builtin_bswap64(fuzz_u8(in));
+		msg->nonce = __builtin_bswap64((1ull << 63) + fuzz_u8(in));
 	if (msg->type == VARP_MSG_REPLY || msg->type == VARP_MSG_NOTIFY) {
 		const struct varp_addr raddr = take_raddr(in);
 

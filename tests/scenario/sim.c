@@ -192,10 +192,15 @@ static void on_send(struct sim_host *host, const struct varp_action *action)
 
 	assert(!err);
 	(void)err;
-	memcpy(msg.type == VARP_MSG_REQUEST ? host->request : host->answer, action->data,
-	       VARP_MSG_LEN);
-	host->sent_to = action->raddr;
-	host->source = action->source;
+	if (msg.type == VARP_MSG_NOTIFY) {
+		memcpy(host->told, action->data, VARP_MSG_LEN);
+		host->told_to = action->raddr;
+	} else {
+		memcpy(msg.type == VARP_MSG_REQUEST ? host->request : host->answer, action->data,
+		       VARP_MSG_LEN);
+		host->sent_to = action->raddr;
+		host->source = action->source;
+	}
 	if (msg.type == VARP_MSG_REQUEST && msg.session != host->session) {
 		host->former = host->session;
 		host->session = msg.session;

@@ -66,6 +66,8 @@ struct sim_host {
 	struct varp_addr source;	/* and from where, zero: any */
 	uint64_t session, former;	/* of the last request, and of the last in another */
 	uint8_t answer[VARP_MSG_LEN];	/* the last answer sent */
+	uint8_t told[VARP_MSG_LEN];	/* the last VARP_NOTIFY sent */
+	struct varp_addr told_to;	/* and where to */
 	UT_hash_handle hh;		/* by addr */
 };
 

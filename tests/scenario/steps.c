@@ -330,14 +330,19 @@ static int step_forge(struct script *script, struct sim_host *host)
 	return 0;
 }
 
-/* The last answer that HOST sent comes a second time, to the host that asked. */
+/*
+ * The last answer that HOST sent comes a second time, to the host that asked; "replay notify": the last that was not
+ * asked for.
+ */
 static int step_replay(struct script *script, struct sim_host *host)
 {
-	struct sim_host *to = sim_host_find(host->sim, &host->sent_to);
+	bool told = script->count > 1 && !strcmp(script_word(script, 1), "notify");
+	struct sim_host *to = sim_host_find(host->sim, told ? &host->told_to : &host->sent_to);
 
 	if (!to)
-		return script_wrong(script, "%s has answered nobody", host->name);
-	sim_deliver(to, &host->addr, VARPDB_VARP_PORT, host->answer, VARP_MSG_LEN);
+		return script_wrong(script, "%s has sent none", host->name);
+	sim_deliver(to, &host->addr, VARPDB_VARP_PORT, told ? host->told : host->answer,
+		    VARP_MSG_LEN);
 	return 0;
 }
 

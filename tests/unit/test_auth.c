@@ -146,7 +146,7 @@ static struct varp_msg message_of(const struct varp_session *session, enum varp_
 		.prefix_len = 128,
 	};
 
-	if (type == VARP_MSG_REPLY) {
+	if (type == VARP_MSG_REPLY || type == VARP_MSG_NOTIFY) {
 		msg.ttl_s = 900;
 		msg.raddr_count = 1;
 		msg.raddrs[0].addr = address("192.0.2.20");
@@ -180,6 +180,7 @@ static void test_tag_rows_are_the_documents(void **state)
 		  "c152f7c30ccdb992a1a179af45d799d3" },
 		{ VARP_MSG_NAK_NOAUTHORITY, "192.0.2.10", "192.0.2.1",
 		  "40d0bebe55a54a002301215f3359f2cb" },
+		{ VARP_MSG_NOTIFY, "192.0.2.10", "192.0.2.1", "a0e989ac5986e743c6670fa1f598cd59" },
 		{ VARP_MSG_REQUEST, "2001:db8::10", "2001:db8::1",
 		  "4e97a593209a7295352bc61ab2ba4578" },
 		{ VARP_MSG_REPLY, "2001:db8::10", "2001:db8::1",
@@ -425,7 +426,12 @@ static void test_server_session_ids_are_unique_and_never_zero(void **state)
 	varp_auth_free(auth);
 }
 
-static void test_server_tells_in_the_latest_session_and_counts(void **state)
+/* 2^47 less what is left in ms, and 16 bits for more than one in one of them. */
+#define NONCE_AT(left_ms)	(((1ull << 47) - (left_ms)) << 16)
+#define MS			1000000ull
+#define LIFE_MS			((ENDS - NOW) / MS)
+
+static void test_server_tells_in_the_latest_session(void **state)
 {
 	struct varp_auth *auth = varp_auth_new(false);
 	struct varp_session session = session_of(1, "192.0.2.10", "192.0.2.1");
@@ -438,16 +444,12 @@ static void test_server_tells_in_the_latest_session_and_counts(void **state)
 	assert_null(varp_auth_server_tell(auth, NOW, &session.snid, to, &nonce));
 	assert_int_equal(varp_auth_server_add(auth, &session), 0);
 	assert_int_equal(varp_auth_server_tell(auth, NOW, &session.snid, to, &nonce)->id, 1);
-	assert_int_equal(nonce, 1);
-	assert_non_null(varp_auth_server_tell(auth, ENDS - 1, &session.snid, to, &nonce));
-	assert_int_equal(nonce, 2);
 	assert_null(varp_auth_server_tell(auth, ENDS, &session.snid, to, &nonce));
 	assert_null(varp_auth_server_tell(auth, NOW, &session.snid, &other, &nonce));
 	assert_null(varp_auth_server_tell(auth, NOW, &foreign, to, &nonce));
 	session.id = 2;
 	assert_int_equal(varp_auth_server_add(auth, &session), 0);
 	assert_int_equal(varp_auth_server_tell(auth, NOW, &session.snid, to, &nonce)->id, 2);
-	assert_int_equal(nonce, 1);
 	/* The end of the former one does not take the latter away. */
 	assert_int_equal(varp_auth_server_remove(auth, 1), 0);
 	assert_int_equal(varp_auth_server_tell(auth, NOW, &session.snid, to, &nonce)->id, 2);
@@ -456,31 +458,85 @@ static void test_server_tells_in_the_latest_session_and_counts(void **state)
 	varp_auth_free(auth);
 }
 
+static void test_server_tells_when_and_never_twice_the_same(void **state)
+{
+	static const struct {
+		uint64_t now_ns, nonce;
+	} rows[] = {
+		{ NOW, NONCE_AT(LIFE_MS) },
+		{ NOW, NONCE_AT(LIFE_MS) + 1 },
+		{ NOW + 1, NONCE_AT(LIFE_MS - 1) },	/* what is left is rounded down */
+		{ NOW + MS, NONCE_AT(LIFE_MS - 1) + 1 },
+		{ NOW, NONCE_AT(LIFE_MS - 1) + 2 },	/* whatever a clock does */
+		{ ENDS - 1, NONCE_AT(0) },
+		{ ENDS - 1, NONCE_AT(0) + 1 },
+	};
+	struct varp_auth *auth = varp_auth_new(false);
+	const struct varp_session session = session_of(1, "192.0.2.10", "192.0.2.1");
+	uint64_t nonce;
+
+	(void)state;
+	assert_int_equal(varp_auth_server_add(auth, &session), 0);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_non_null(varp_auth_server_tell(auth, rows[i].now_ns, &session.snid,
+						      &session.client, &nonce));
+		if (nonce != rows[i].nonce)
+			fail_msg("row %zu: %llx", i, (unsigned long long)nonce);
+	}
+	varp_auth_free(auth);
+}
+
 static void test_client_is_told_in_order_in_each_session(void **state)
 {
 	struct varp_auth *auth = varp_auth_new(false);
-	struct varp_session first = session_of(1, "192.0.2.10", "192.0.2.1");
+	const struct varp_session first = session_of(1, "192.0.2.10", "192.0.2.1");
 	const struct varp_session second = session_of(2, "192.0.2.10", "192.0.2.1");
+	const uint64_t at = NONCE_AT(LIFE_MS);
 
 	(void)state;
-	assert_false(varp_auth_client_told(auth, &first, 1));
+	assert_false(varp_auth_client_told(auth, NOW, &first, at));
 	assert_int_equal(varp_auth_client_set(auth, &first), 0);
-	assert_false(varp_auth_client_told(auth, &first, 0));
-	assert_true(varp_auth_client_told(auth, &first, 3));
-	assert_false(varp_auth_client_told(auth, &first, 3));
-	assert_false(varp_auth_client_told(auth, &first, 2));
-	assert_true(varp_auth_client_told(auth, &first, 4));
+	assert_true(varp_auth_client_told(auth, NOW, &first, at + 3));
+	assert_false(varp_auth_client_told(auth, NOW, &first, at + 3));
+	assert_false(varp_auth_client_told(auth, NOW, &first, at + 2));
+	assert_true(varp_auth_client_told(auth, NOW, &first, at + 4));
 	/* A session that is set again goes on. */
 	assert_int_equal(varp_auth_client_set(auth, &first), 0);
-	assert_false(varp_auth_client_told(auth, &first, 4));
+	assert_false(varp_auth_client_told(auth, NOW, &first, at + 4));
 	/* Another begins anew, and the former goes on beside it. */
 	assert_int_equal(varp_auth_client_set(auth, &second), 0);
-	assert_true(varp_auth_client_told(auth, &second, 1));
-	assert_false(varp_auth_client_told(auth, &first, 4));
-	assert_true(varp_auth_client_told(auth, &first, 5));
-	assert_true(varp_auth_client_told(auth, &second, UINT64_MAX));
-	assert_false(varp_auth_client_told(auth, &second, UINT64_MAX));
+	assert_true(varp_auth_client_told(auth, NOW, &second, at + 1));
+	assert_false(varp_auth_client_told(auth, NOW, &first, at + 4));
+	assert_true(varp_auth_client_told(auth, NOW, &first, at + 5));
 	varp_auth_free(auth);
+}
+
+static void test_client_told_late_rows(void **state)
+{
+	static const struct {
+		uint64_t left_ms, now_ns;
+		bool believed;
+	} rows[] = {
+		{ LIFE_MS, NOW, true },
+		{ LIFE_MS, NOW + 10000 * MS, true },
+		{ LIFE_MS, NOW + 10001 * MS, false },
+		{ 10000, ENDS - 1, true },
+		{ 10001, ENDS - 1, false },
+		{ 0, NOW, true },	/* the server's end is the later one */
+		{ 1ull << 46, NOW, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct varp_auth *auth = varp_auth_new(false);
+		const struct varp_session session = session_of(1, "192.0.2.10", "192.0.2.1");
+
+		assert_int_equal(varp_auth_client_set(auth, &session), 0);
+		if (varp_auth_client_told(auth, rows[i].now_ns, &session,
+					  NONCE_AT(rows[i].left_ms)) != rows[i].believed)
+			fail_msg("row %zu", i);
+		varp_auth_free(auth);
+	}
 }
 
 struct goings {
@@ -534,8 +590,10 @@ int main(void)
 		cmocka_unit_test(test_check_rows_believe_right_session_address_and_tag),
 		cmocka_unit_test(test_client_sessions_are_one_per_supernet_and_server),
 		cmocka_unit_test(test_server_session_ids_are_unique_and_never_zero),
-		cmocka_unit_test(test_server_tells_in_the_latest_session_and_counts),
+		cmocka_unit_test(test_server_tells_in_the_latest_session),
+		cmocka_unit_test(test_server_tells_when_and_never_twice_the_same),
 		cmocka_unit_test(test_client_is_told_in_order_in_each_session),
+		cmocka_unit_test(test_client_told_late_rows),
 		cmocka_unit_test(test_expire_forgets_ended_sessions_in_bounded_steps),
 	};
 
