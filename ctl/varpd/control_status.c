@@ -13,6 +13,7 @@
 #include "answer.h"
 #include "apply.h"
 #include "control_internal.h"
+#include "helper.h"
 #include "keyx.h"
 #include "net.h"
 #include "store.h"
@@ -382,6 +383,8 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	datapath_each_underlay(varpd->datapath, add_underlay, &status);
 	datapath_each_node(varpd->datapath, add_node, &status);
 	if (control_is_admin(conn)) {
+		if (helper_ended())
+			warn(&status, HELPER_ENDED);
 		warn_storage(&status);
 		datapath_each_problem(varpd->datapath, add_problem, &status);
 		apply_each_problem(varpd, add_problem, &status);

@@ -8,6 +8,7 @@
 #include "addr.h"
 #include "clients.h"
 #include "credentials.h"
+#include "helper.h"
 #include "nodes.h"
 
 static void warn_of_no_server(struct varpd *varpd, const struct varp_snid *snid,
@@ -72,6 +73,9 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	err = server ? check_server(varpd, join, server, error) : 0;
 	if (!err)
 		err = datapath_join(varpd->datapath, join, node, error);
+	/* Nothing else of it is a pipe. */
+	if (err == -EPIPE)
+		return varpd_fail(error, err, HELPER_ENDED);
 	if (err)
 		return err;
 	if (server) {

@@ -75,7 +75,7 @@ void varpd_schedule(struct varpd *varpd)
 		varpd->timer_ns = next_ns;
 }
 
-/* --- Signals --- */
+/* --- Signals, and the helper's end --- */
 
 static void on_end(evutil_socket_t fd, short what, void *ctx)
 {
@@ -91,6 +91,22 @@ static void on_hangup(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	varpd_reload(ctx);
+}
+
+static void on_helper_end(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;
+	helper_ended();
+}
+
+static int watch_helper(struct varpd *varpd, struct varpd_error *error)
+{
+	varpd->helper = event_new(varpd->base, helper_descriptor(), EV_READ, on_helper_end, NULL);
+	if (!varpd->helper || event_add(varpd->helper, NULL))
+		return varpd_fail(error, -ENOMEM, "cannot watch the helper process");
+	return 0;
 }
 
 static int catch_signals(struct varpd *varpd, struct varpd_error *error)
@@ -148,7 +164,8 @@ static int start_instance(struct varpd *varpd, struct varpd_error *error)
 	varpd->access = access_new(config, varpd->privileges.uid);
 	if (!varpd->timer || !varpd->audit || !varpd->access)
 		return varpd_fail(error, -ENOMEM, "out of memory");
-	return catch_signals(varpd, error);
+	err = watch_helper(varpd, error);
+	return err ? err : catch_signals(varpd, error);
 }
 
 static int start_engine(struct varpd *varpd, struct varpd_error *error)
@@ -324,6 +341,8 @@ void varpd_stop(struct varpd *varpd)
 	for (size_t i = 0; i < sizeof(varpd->signals) / sizeof(varpd->signals[0]); i++)
 		if (varpd->signals[i])
 			event_free(varpd->signals[i]);
+	if (varpd->helper)
+		event_free(varpd->helper);
 	audit_free(varpd->audit);
 	access_free(varpd->access);
 	if (varpd->timer)
