@@ -93,8 +93,10 @@ with socket.socket(socket.AF_UNIX) as sock:
 # --- Half of something ------------------------------------------------------------------------------------------------
 
 reset()
-equal("an unterminated command is not answered", say(ADD % 1), [])
-equal("complete ones before it are", say(ADD % 2 + b"\n" + ADD % 3), ["OK"])
+equal("an unterminated command is told so", words(say(ADD % 1)), ["ERR unterminated"])
+equal("after the answers to complete ones before it", words(say(ADD % 2 + b"\n" + ADD % 3)), ["OK", "ERR unterminated"])
+equal("once, also where it is too long", words(say(b"x" * 5000)), ["ERR unterminated"])
+equal("blanks are no command", say(ADD % 2 + b"\n \t \r"), ["OK"])
 for _ in range(20):
     with connect(MANAGER) as sock:
         sock.sendall(ADD % 4)
