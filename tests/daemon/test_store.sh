@@ -89,6 +89,25 @@ varpd_start a
 is "the good file is served" "$(vaddrs) $(value a '.servers[].ttl_s' status)" "10.0.0.1  77"
 varpd_stop a
 
+# --- Files that others may read ------------------------------------------------------------------------------------------
+
+# SQLite gives a log the mode that its database has when it is made.
+modes() { stat -c '%n %a' "$db"* | sed 's|.*/||' | xargs; }
+chmod 666 "$db"
+varpd_start a
+is "a database restored open to others: neither it nor its log is" "$(modes)" "varp.db 600 varp.db-wal 600"
+told a 'varpd_add 0x10 10.0.0.5 192.0.2.1' 'varpd_remove 0x10 10.0.0.5'
+varpd_stop a KILL
+chmod 666 "$db" "$db-wal"
+varpd_start a
+is "and of those that both are" "$(modes)" "varp.db 600 varp.db-wal 600"
+varpd_stop a
+ln "$db" "$TMP/linked.db"
+chmod 666 "$db"
+start_fails "with a second name, whose file it is nobody knows" "varp.db can be read by others.*: Too many links"
+rm "$TMP/linked.db"
+chmod 600 "$db"
+
 # --- Files that go away ------------------------------------------------------------------------------------------------
 
 : >"$db"
