@@ -182,6 +182,9 @@ static int start_engine(struct varpd *varpd, struct varpd_error *error)
 		.credentials = actions_credentials,
 	};
 
+	/* First: what changes after it was read is read again, and what is wrong with it told again. */
+	if (varpd->privileges.own_user && !geteuid())
+		privileges_share(&varpd->privileges, varpd->config.credentials);
 	varpd->credentials = credentials_open(varpd->config.credentials);
 	varpd->monitor = monitor_new();
 	varpd->resolve =
@@ -280,8 +283,6 @@ static int start_unprivileged(struct varpd *varpd, struct varpd_error *error)
 			err = privileges_give(privileges, config->state_dir, error);
 		if (!err)
 			err = datapath_give(varpd->datapath, privileges->uid, error);
-		if (!err)
-			privileges_share(privileges, config->credentials);
 	}
 	if (!err)
 		err = privileges_drop(privileges, error);

@@ -159,6 +159,22 @@ for closed in pki-a pki-a/psk; do
 	varpd_stop a
 done
 
+# A user with a group of its own, who is given what root has there.
+if [ "$(id -gn daemon 2>/dev/null)" = daemon ]; then
+	rm -rf "$TMP/pki-a"
+	mkdir -p "$TMP/pki-a/psk"
+	(umask 077; printf '%064d\n' 0 >"$TMP/pki-a/psk/0x00000000000000000010.psk")
+	: >"$TMP/varpd-a.log"
+	SECURE=1 varpd_start a --user daemon
+	is "a key that is none is told of once" "$(grep -c "0010.psk is not used: a key of zeros alone is no secret" "$TMP/varpd-a.log")" 1
+	(umask 077; printf '%064d\n' 7 >"$TMP/pki-a/psk/0x00000000000000000010.psk")
+	kill -HUP "${VARPD_PID[a]}"
+	check "one that root makes meanwhile is read" wait_for 5 said "1 pre-shared key"
+	varpd_stop a
+else
+	skip "a key that is none is told of once" "there is no user daemon with a group of its own"
+fi
+
 # --- As systemd starts it -------------------------------------------------------------------------------------------------------
 
 below_two() { awk -v level="$1" 'BEGIN { exit !(level > 0 && level < 2.0) }'; }
