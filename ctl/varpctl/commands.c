@@ -119,7 +119,7 @@ const struct ctl_command ctl_commands[] = {
 		.run = ctl_db_show,
 		.summary = "show the mappings that this varpd serves",
 		.more = "These are what the group manager registered on port 2500.\n"
-			"TTL is what clients are told; always stands for the supernet's default.\n",
+			"TTL is what clients are told: the mapping's own, or its supernet's default.\n",
 	},
 	{
 		.name = "channel",

@@ -165,7 +165,10 @@ equal("are kept", [entry["ttl_s"] for entry in control.listing("db_show")], [1, 
 equal("families mixed", say(b"varpd_add 0x2 fd00::1 192.0.2.1;varpd_add 0x2 10.0.0.1 2001:db8::1\n"), ["OK"] * 2)
 equal("a mapping is overwritten", say(ADD % 1 + b" 1\n" + b"varpd_add 0x1 10.0.0.1 192.0.2.77\n"), ["OK"] * 2)
 equal("with raddr and ttl", control.listing("db_show", snid="0x1")[0],
-      {"snid": "0x00000000000000000001", "vaddr": "10.0.0.1", "raddr": "192.0.2.77", "ttl_s": None})
+      {"snid": "0x00000000000000000001", "vaddr": "10.0.0.1", "raddr": "192.0.2.77", "ttl_s": None,
+       "default_ttl_s": None})
+equal("with its supernet's ttl once that is served", (say(b"varpd_server_set 0x1 77\n"),
+      control.listing("db_show", snid="0x1")[0]["default_ttl_s"]), (["OK"], 77))
 
 # --- Order ------------------------------------------------------------------------------------------------------------
 
