@@ -36,6 +36,13 @@ int store_failed(struct store *store, struct varpd_error *error, const char *doi
 	return varpd_fail(error, err, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
 }
 
+int store_damaged(const struct store *store, const char *how, struct varpd_error *error)
+{
+	return varpd_fail(error, -EUCLEAN,
+			  "%s is damaged (%s); restore it from a backup or move it away",
+			  store->path, how);
+}
+
 /*
  * The directory is its user's, and root may be who starts varpd: a link in it would have root read,
  * write or change the mode of whatever it names. SQLite is told the same (NOFOLLOW).
@@ -179,7 +186,7 @@ int store_check_place(const struct store *store, struct varpd_error *error)
 
 	if (!lstat(store->path, &st) && st.st_dev == store->dev && st.st_ino == store->ino)
 		return 0;
-	return varpd_fail(error, -EIO,
+	return varpd_fail(error, -ESTALE,
 			  "%s has been removed or replaced while varpd runs: restart varpd, and have "
 			  "the group manager register its mappings again",
 			  store->path);
