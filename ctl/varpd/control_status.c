@@ -12,6 +12,7 @@
 #include "addr.h"
 #include "answer.h"
 #include "apply.h"
+#include "clients.h"
 #include "control_internal.h"
 #include "helper.h"
 #include "keyx.h"
@@ -114,6 +115,9 @@ static void warn_device(struct status *status, const struct datapath_node *node,
 {
 	char ip[IP_COMMAND_LEN];
 
+	/* Nothing of it is seen then, which is no sign that it is down. */
+	if (*node->netns && helper_ended())
+		return;
 	ip_command(status, node->netns, ip);
 	if (node->too_narrow)
 		warn(status,
@@ -216,6 +220,7 @@ static void warn_server(struct status *status, const struct varp_snid *snid_valu
 static bool add_client(const struct varp_snid *snid, const struct varp_addr *server, void *ctx)
 {
 	struct status *status = ctx;
+	char text[VARP_SNID_TEXT];
 	json_t *client;
 
 	if (!control_sees(status->conn, snid))
@@ -223,6 +228,12 @@ static bool add_client(const struct varp_snid *snid, const struct varp_addr *ser
 	client = json_pack("{s:o, s:o}",
 			   "snid", control_json_snid(snid),
 			   "server", control_json_addr(server));
+	if (clients_by_join(status->varpd, snid) &&
+	    !datapath_has_supernet(status->varpd->datapath, snid))
+		warn(status,
+		     "supernet %s has the server of a join, but no node here any more: was its device "
+		     "deleted by hand? Join again, or `varpctl leave %s` forgets the server",
+		     varp_snid_format(snid, text), text);
 	json_object_update_new(client, keyx_client_json(status->varpd->keyx, snid));
 	json_array_append_new(status->clients, client);
 	warn_server(status, snid, server);

@@ -73,6 +73,7 @@ helper_missed() { grep -q "error: varpd's helper process has ended" "$TMP/varpd-
 check "a helper that is killed is missed" wait_for 5 helper_missed
 check "and does not stay as a zombie" wait_for 5 bash -c "! test -e /proc/$helper"
 like "status says what to do" "$(value a '.warnings[]' status)" "helper process has ended.*restart varpd"
+is "and not that a device that it cannot see is down" "$(value a '.warnings[]' status | grep -c "its device")" 0
 status_is "a join that needs it is refused" 2 ctl a join 0x10 10.1.0.3/24 netns "$PREFIX-inner"
 like "and says so" "$OUT" "helper process has ended.*restart varpd"
 check "one that does not is done" ctl a join 0x20 10.2.0.1/24
