@@ -17,6 +17,7 @@
 #include "helper.h"
 #include "keyx.h"
 #include "net.h"
+#include "nodes.h"
 #include "store.h"
 #include "textsock.h"
 
@@ -138,7 +139,8 @@ static void add_node(const struct datapath_node *node, void *ctx)
 {
 	struct status *status = ctx;
 	struct varpd *varpd = status->varpd;
-	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT];
+	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT], text[VARP_ADDR_TEXT];
+	struct varp_addr server;
 
 	if (!control_sees(status->conn, &node->key.snid))
 		return;
@@ -158,6 +160,9 @@ static void add_node(const struct datapath_node *node, void *ctx)
 		     "node %s of %s: no credentials, lookups are answered as not known: "
 		     VARPD_HOW_CREDENTIALS,
 		     vaddr, snid);
+	else if (varp_engine_client_get(varpd->engine, &node->key.snid, &server) &&
+		 nodes_hide(node, &server))
+		warn(status, NODES_HIDDEN, varp_addr_format(&server, text), vaddr, node->plen);
 	else if (!varp_engine_client_get(varpd->engine, &node->key.snid, NULL) &&
 		 !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL))
 		warn(status,

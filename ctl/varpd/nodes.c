@@ -46,6 +46,21 @@ static int check_server(struct varpd *varpd, const struct datapath_join *join,
 			  snid, varp_addr_format(&former, now), snid, other);
 }
 
+/* Of the same family, and alike in the bits of the network. */
+static bool is_in_network(const struct varp_addr *addr, const struct varp_addr *vaddr,
+			  unsigned int plen)
+{
+	unsigned int bits = plen + (varp_addr_is_v4(vaddr) ? 96 : 0), rest = bits % 8;
+
+	return varp_addr_is_v4(addr) == varp_addr_is_v4(vaddr) && !memcmp(addr, vaddr, bits / 8) &&
+	       (!rest || !((addr->b[bits / 8] ^ vaddr->b[bits / 8]) >> (8 - rest)));
+}
+
+bool nodes_hide(const struct datapath_node *node, const struct varp_addr *server)
+{
+	return !*node->netns && is_in_network(server, &node->key.vaddr, node->plen);
+}
+
 int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	       const struct varp_addr *server, struct datapath_node *node, struct varpd_error *warning,
 	       struct varpd_error *error)
@@ -85,7 +100,10 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 			return varpd_fail(error, err, "cannot use the server for supernet %s: %s",
 					  snid, strerror(-err));
 		}
-		if (had && !varp_addr_equal(&former, server))
+		if (nodes_hide(node, server))
+			varpd_fail(warning, 0, NODES_HIDDEN, varp_addr_format(server, to),
+				   varp_addr_format(&join->vaddr, from), join->plen);
+		else if (had && !varp_addr_equal(&former, server))
 			varpd_fail(warning, 0,
 				   "supernet %s's server changes from %s to %s",
 				   snid, varp_addr_format(&former, from),
