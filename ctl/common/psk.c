@@ -25,6 +25,8 @@ static int hex_digit(char c)
 
 int psk_parse(const char *text, uint8_t key[PSK_LEN])
 {
+	uint8_t any = 0;
+
 	text += strspn(text, " \t\r\n");
 	for (size_t i = 0; i < PSK_LEN; i++, text += 2) {
 		int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
@@ -32,8 +34,11 @@ int psk_parse(const char *text, uint8_t key[PSK_LEN])
 		if (low < 0)
 			return -EINVAL;
 		key[i] = high << 4 | low;
+		any |= key[i];
 	}
-	return text[strspn(text, " \t\r\n")] ? -EINVAL : 0;
+	if (text[strspn(text, " \t\r\n")])
+		return -EINVAL;
+	return any ? 0 : -EKEYREJECTED;
 }
 
 char *psk_format(const uint8_t key[PSK_LEN], char out[PSK_TEXT])

@@ -18,12 +18,14 @@
 #define PSK_SUFFIX	".psk"
 #define PSK_PRINT_LEN	8		/* octets of a key's fingerprint that people compare */
 
-/* Blanks and line breaks around the digits are nothing. 0 or -EINVAL. */
+#define PSK_REJECTED	"a key of zeros alone is no secret"	/* -EKEYREJECTED */
+
+/* Blanks and line breaks around the digits are nothing. 0, -EINVAL or -EKEYREJECTED. */
 int psk_parse(const char *text, uint8_t key[PSK_LEN]);
 char *psk_format(const uint8_t key[PSK_LEN], char out[PSK_TEXT]);
 /* Whose members may read secrets too, beside root's and our own: that of varpd's user. */
 void psk_trust_group(gid_t group);
-/* 0, -EINVAL, -EPERM (others may read it, or it is not root's or ours), or another -errno. */
+/* As psk_parse(), -EPERM (others may read it, or it is not root's or ours), or another -errno. */
 int psk_read(int fd, uint8_t key[PSK_LEN]);
 /* The same for private keys: 0, -EPERM, or another -errno. */
 int psk_check_mode(int fd);

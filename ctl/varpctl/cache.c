@@ -81,17 +81,33 @@ static void cache_entry(const json_t *entry, void *ctx)
 		cache_row(&listing->table, entry);
 }
 
+#define DB_TTL_LEN	(CTL_NUMBER_LEN + 16)
+
+/* A varpd of before says nothing of defaults. */
+static const char *db_ttl_text(const json_t *entry, char out[DB_TTL_LEN])
+{
+	const json_t *supernets = json_object_get(entry, "default_ttl_s");
+	char ttl[CTL_NUMBER_LEN];
+
+	if (json_is_integer(supernets))
+		snprintf(out, DB_TTL_LEN, "%s (default)",
+			 ctl_duration(ctl_count(entry, "default_ttl_s"), ttl));
+	else
+		snprintf(out, DB_TTL_LEN, "%s", supernets ? "default" : ttl_text(entry, ttl));
+	return out;
+}
+
 static void db_entry(const json_t *entry, void *ctx)
 {
 	struct listing *listing = ctx;
-	char ttl[CTL_NUMBER_LEN];
+	char ttl[DB_TTL_LEN];
 
 	if (listing->array.ctl->json)
 		ctl_json_array_add(&listing->array, entry);
 	else
 		ctl_table_add(&listing->table, (const char *[]){
 			ctl_text(entry, "snid", "?"), ctl_text(entry, "vaddr", "?"),
-			ctl_text(entry, "raddr", "?"), ttl_text(entry, ttl),
+			ctl_text(entry, "raddr", "?"), db_ttl_text(entry, ttl),
 		});
 }
 

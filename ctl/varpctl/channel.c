@@ -31,6 +31,9 @@ static enum control_status arg_key(const struct ctl *ctl, const char *text, json
 		return ctl_fail(CONTROL_FAILED,
 				"%s is not a key of 64 hex digits, as `openssl rand -hex 32` makes one",
 				text);
+	if (err == -EKEYREJECTED)
+		return ctl_fail(CONTROL_FAILED, "%s: " PSK_REJECTED ", `openssl rand -hex 32` makes one",
+				text);
 	if (err)
 		return ctl_fail(CONTROL_FAILED, "cannot read %s: %s", text, strerror(-err));
 	json_object_set_new(args, "key", json_string(psk_format(key, digits)));

@@ -119,7 +119,7 @@ const struct ctl_command ctl_commands[] = {
 		.run = ctl_db_show,
 		.summary = "show the mappings that this varpd serves",
 		.more = "These are what the group manager registered on port 2500.\n"
-			"TTL is what clients are told; always stands for the supernet's default.\n",
+			"TTL is what clients are told: the mapping's own, or its supernet's default.\n",
 	},
 	{
 		.name = "channel",
@@ -168,9 +168,9 @@ const struct ctl_command ctl_commands[] = {
 		.more = "Looks it up as the datapath would.\n"
 			"Waits for the answer for S seconds, 5 unless given, and asks again "
 			"meanwhile.\n"
-			"The exit status is 3 when the vaddr is not known, and 4 when nobody "
-			"answered; the error says why, as far as varpd knows: no session, no server, "
-			"a silent one.\n",
+			"The exit status is 3 when the vaddr is not known, 4 when nobody answered, "
+			"and 2 when nobody could be asked, for want of a server or credentials; the "
+			"error says why, as far as varpd knows.\n",
 	},
 	{
 		.name = "stats",

@@ -27,6 +27,8 @@
 enum control_status pki_make_dir(const char *path);
 /* DIR/NAME. False: too long, which has been said. */
 bool pki_path(char out[PATH_MAX], const char *dir, const char *name);
+/* One that is there already is an error, unless force. */
+enum control_status pki_check_free(const char *path, bool force);
 enum pki_secrecy {
 	PKI_PUBLIC,		/* everybody may read it */
 	PKI_HOST_SECRET,	/* root and varpd's user */

@@ -44,6 +44,18 @@ enum control_status pki_make_dir(const char *path)
 	return CONTROL_OK;
 }
 
+static enum control_status fail_there(const char *path)
+{
+	return ctl_fail(CONTROL_FAILED, "%s is there already: --force replaces it", path);
+}
+
+enum control_status pki_check_free(const char *path, bool force)
+{
+	struct stat st;
+
+	return force || lstat(path, &st) ? CONTROL_OK : fail_there(path);
+}
+
 /* A host's secret is the daemon's to read, by its group where there is one. */
 static int set_owner(int fd, enum pki_secrecy secrecy)
 {
@@ -110,7 +122,7 @@ enum control_status pki_write(const char *path, const void *data, size_t len,
 	if (err || !force)
 		unlink(temporary);
 	if (err == -EEXIST)
-		return ctl_fail(CONTROL_FAILED, "%s is there already: --force replaces it", path);
+		return fail_there(path);
 	if (err)
 		return ctl_fail(ctl_status_of(-err), "cannot write %s: %s", path, strerror(-err));
 	sync_dir(path);

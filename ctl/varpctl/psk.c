@@ -3,9 +3,12 @@
  * varpctl psk: a supernet's pre-shared key, made here or brought from another host. varpd finds the
  * file by itself.
  */
+#include <errno.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/ui.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,10 +35,21 @@ static enum control_status parse(struct ctl *ctl, char **words, unsigned int cou
 	return CONTROL_OK;
 }
 
-static enum control_status store(struct ctl *ctl, const char *dir, const struct varp_snid *snid,
-				 const uint8_t key[PSK_LEN], char path[PATH_MAX])
+/* The key's file, where there may be none yet unless it is to be replaced. */
+static enum control_status find_place(const struct ctl *ctl, const char *dir,
+				      const struct varp_snid *snid, char path[PATH_MAX])
 {
-	char text[PSK_TEXT + 1], name[VARP_SNID_TEXT + sizeof(PSK_SUFFIX)], sub[PATH_MAX];
+	char name[sizeof(PSK_DIR "/") + VARP_SNID_TEXT + sizeof(PSK_SUFFIX)] = PSK_DIR "/";
+
+	varp_snid_format(snid, name + strlen(name));
+	strcat(name, PSK_SUFFIX);
+	return pki_path(path, dir, name) ? pki_check_free(path, ctl->force) : CONTROL_USAGE;
+}
+
+static enum control_status store(struct ctl *ctl, const char *dir, const char *path,
+				 const uint8_t key[PSK_LEN])
+{
+	char text[PSK_TEXT + 1], sub[PATH_MAX];
 	enum control_status status;
 
 	if (!pki_path(sub, dir, PSK_DIR))
@@ -43,9 +57,6 @@ static enum control_status store(struct ctl *ctl, const char *dir, const struct 
 	status = pki_make_dir(sub);
 	if (status)
 		return status;
-	strcat(varp_snid_format(snid, name), PSK_SUFFIX);
-	if (!pki_path(path, sub, name))
-		return CONTROL_USAGE;
 	strcat(psk_format(key, text), "\n");
 	status = pki_write(path, text, strlen(text), PKI_HOST_SECRET, ctl->force);
 	OPENSSL_cleanse(text, sizeof(text));
@@ -88,52 +99,77 @@ enum control_status ctl_psk_new(struct ctl *ctl, char **words, unsigned int coun
 	const char *dir;
 	enum control_status status = parse(ctl, words, count, &snid, &dir);
 
+	if (!status)
+		status = find_place(ctl, dir, &snid, path);
 	if (status)
 		return status;
 	if (RAND_priv_bytes(key, sizeof(key)) != 1)
 		return ctl_fail(CONTROL_FAILED, "the system has no random numbers");
-	status = store(ctl, dir, &snid, key, path);
+	status = store(ctl, dir, path, key);
 	if (!status)
 		tell(ctl, &snid, key, path, true);
 	OPENSSL_cleanse(key, sizeof(key));
 	return status;
 }
 
-/* Not an argument: every user of the host can read those. At a terminal it is asked for, unseen. */
-static bool read_key(char *line, int len, const char *snid)
+/*
+ * Not an argument: every user of the host can read those. At a terminal it is asked for, unseen. No
+ * line is as good as an empty one; of one that is too long there is enough to see that.
+ */
+static void read_line(char *line, int len, const char *snid)
 {
 	char prompt[64];
 
-	if (!isatty(STDIN_FILENO))
-		return fgets(line, len, stdin) != NULL;
+	*line = '\0';
+	if (!isatty(STDIN_FILENO)) {
+		if (!fgets(line, len, stdin))
+			*line = '\0';
+		return;
+	}
 	snprintf(prompt, sizeof(prompt), "Key of %.40s (not shown): ", snid);
 	/* It takes the most characters, and puts a NUL behind them. */
-	return !EVP_read_pw_string(line, len - 1, prompt, 0);
+	if (!EVP_read_pw_string(line, len - 1, prompt, 0))
+		return;
+	snprintf(line, len, "%s",
+		 ERR_GET_REASON(ERR_peek_error()) == UI_R_RESULT_TOO_LARGE ? "too long" : "");
+}
+
+static enum control_status read_key(const char *snid, uint8_t key[PSK_LEN])
+{
+	char line[256];
+	int err;
+
+	read_line(line, sizeof(line), snid);
+	err = line[strspn(line, " \t\r\n")] ? psk_parse(line, key) : -ENODATA;
+	OPENSSL_cleanse(line, sizeof(line));
+	if (err == -ENODATA)
+		return ctl_fail(CONTROL_USAGE, "no key was given");
+	if (err == -EKEYREJECTED)
+		return ctl_fail(CONTROL_USAGE, PSK_REJECTED ": `varpctl psk new` on the supernet's "
+				"server makes one");
+	return err ? ctl_fail(CONTROL_USAGE, "what was given is not a key of 64 hex digits, as "
+			      "`varpctl psk new` prints it")
+		   : CONTROL_OK;
 }
 
 enum control_status ctl_psk_add(struct ctl *ctl, char **words, unsigned int count)
 {
 	uint8_t key[PSK_LEN];
-	char path[PATH_MAX], line[256];
+	char path[PATH_MAX];
 	struct varp_snid snid;
 	const char *dir;
 	enum control_status status = parse(ctl, words, count, &snid, &dir);
 
+	/* Before it is asked for: nobody types one to be refused. */
+	if (!status)
+		status = find_place(ctl, dir, &snid, path);
+	if (!status)
+		status = read_key(words[0], key);
 	if (status)
 		return status;
-	if (!read_key(line, sizeof(line), words[0])) {
-		status = ctl_fail(CONTROL_USAGE, "no key was given");
-	} else if (psk_parse(line, key)) {
-		OPENSSL_cleanse(line, sizeof(line));
-		status = ctl_fail(CONTROL_USAGE, "what was given is not a key of 64 hex digits, as "
-				  "`varpctl psk new` prints it");
-	}
-	if (status)
-		return status;
-	status = store(ctl, dir, &snid, key, path);
+	status = store(ctl, dir, path, key);
 	if (!status)
 		tell(ctl, &snid, key, path, false);
 	OPENSSL_cleanse(key, sizeof(key));
-	OPENSSL_cleanse(line, sizeof(line));
 	return status;
 }

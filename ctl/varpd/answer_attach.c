@@ -140,6 +140,11 @@ static void leave(const struct answer *answer, const struct answer_dev *dev)
 			  strerror(-err), dev->name);
 }
 
+static const char *error_text(int err)
+{
+	return err == -EPIPE ? "varpd's helper process has ended: restart varpd" : strerror(-err);
+}
+
 /* 0: beside others, or alone with the reason. */
 static int put_on(struct answer *answer, struct answer_dev *dev, enum answer_how how,
 		  const char *path)
@@ -165,7 +170,7 @@ static int put_on(struct answer *answer, struct answer_dev *dev, enum answer_how
 	answer->alone |= err == -ENOSYS;
 	snprintf(dev->why_not, sizeof(dev->why_not), "alone: %s", err == -ENOSYS
 			 ? "this kernel or libxdp does not let XDP programs share an interface"
-			 : strerror(-err));
+			 : error_text(err));
 	return attach_alone(answer, dev->ifindex, how, path);
 }
 
@@ -195,7 +200,7 @@ static void explain(const struct answer *answer, struct answer_dev *dev, enum an
 			 modes[how].text);
 	else
 		snprintf(dev->why_not, sizeof(dev->why_not), "%s failed: %s", modes[how].text,
-			 strerror(-err));
+			 error_text(err));
 }
 
 static bool is_veth(const char *name)

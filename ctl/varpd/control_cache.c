@@ -184,15 +184,23 @@ int control_do_cache_flush(struct control_conn *conn, struct control_args *args,
 	return CONTROL_OK;
 }
 
-static json_t *mapping_json(const struct varp_table_entry *entry)
+/* One without a ttl has its supernet's, as long as that is served. */
+static json_t *mapping_json(struct varpd *varpd, const struct varp_table_entry *entry)
 {
-	bool always = entry->ttl_s == VARPDB_TTL_ALWAYS;
+	bool own = entry->ttl_s != VARPDB_TTL_ALWAYS;
+	json_t *json = json_pack("{s:o, s:o, s:o, s:o}",
+				 "snid", control_json_snid(&entry->key.snid),
+				 "vaddr", control_json_addr(&entry->key.vaddr),
+				 "raddr", control_json_addr(&entry->raddr),
+				 "ttl_s", own ? json_integer(entry->ttl_s) : json_null());
+	int32_t default_s;
 
-	return json_pack("{s:o, s:o, s:o, s:o}",
-			 "snid", control_json_snid(&entry->key.snid),
-			 "vaddr", control_json_addr(&entry->key.vaddr),
-			 "raddr", control_json_addr(&entry->raddr),
-			 "ttl_s", always ? json_null() : json_integer(entry->ttl_s));
+	if (!own)
+		json_object_set_new(json, "default_ttl_s",
+				    varp_table_serves(varp_engine_table(varpd->engine),
+						      &entry->key.snid, &default_s)
+					    ? json_integer(default_s) : json_null());
+	return json;
 }
 
 static bool more_db(struct control_conn *conn)
@@ -210,7 +218,7 @@ static bool more_db(struct control_conn *conn)
 		return go_on(conn);
 	for (unsigned int i = 0; i < count; i++)
 		if (control_sees(conn, &entries[i].key.snid))
-			control_write_json(conn, mapping_json(&entries[i]));
+			control_write_json(conn, mapping_json(conn->varpd, &entries[i]));
 	conn->after = entries[count - 1].key;
 	conn->started = true;
 	return true;

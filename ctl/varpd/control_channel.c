@@ -50,13 +50,13 @@ int control_do_channel_set(struct control_conn *conn, struct control_args *args,
 {
 	const char *text = control_arg_text(args, "key", CONTROL_OPTIONAL, PSK_TEXT - 1);
 	uint8_t secret[PSK_LEN] = { 0 };
-	bool wrong = text && psk_parse(text, secret);
-	int status = CONTROL_FAILED;
+	int wrong = text ? psk_parse(text, secret) : 0, status = CONTROL_FAILED;
 
 	(void)result;
 	json_object_del(args->json, "key");
 	if (wrong && !args->bad)
-		varpd_fail(error, -EINVAL, "the key is not 64 hex digits");
+		varpd_fail(error, wrong, wrong == -EKEYREJECTED ? PSK_REJECTED
+								: "the key is not 64 hex digits");
 	else if (!args->bad)
 		status = set(conn, args, text ? secret : NULL, error);
 	explicit_bzero(secret, sizeof(secret));

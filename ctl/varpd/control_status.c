@@ -12,9 +12,12 @@
 #include "addr.h"
 #include "answer.h"
 #include "apply.h"
+#include "clients.h"
 #include "control_internal.h"
+#include "helper.h"
 #include "keyx.h"
 #include "net.h"
+#include "nodes.h"
 #include "store.h"
 #include "textsock.h"
 
@@ -113,6 +116,9 @@ static void warn_device(struct status *status, const struct datapath_node *node,
 {
 	char ip[IP_COMMAND_LEN];
 
+	/* Nothing of it is seen then, which is no sign that it is down. */
+	if (*node->netns && helper_ended())
+		return;
 	ip_command(status, node->netns, ip);
 	if (node->too_narrow)
 		warn(status,
@@ -133,7 +139,8 @@ static void add_node(const struct datapath_node *node, void *ctx)
 {
 	struct status *status = ctx;
 	struct varpd *varpd = status->varpd;
-	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT];
+	char snid[VARP_SNID_TEXT], vaddr[VARP_ADDR_TEXT], text[VARP_ADDR_TEXT];
+	struct varp_addr server;
 
 	if (!control_sees(status->conn, &node->key.snid))
 		return;
@@ -153,6 +160,9 @@ static void add_node(const struct datapath_node *node, void *ctx)
 		     "node %s of %s: no credentials, lookups are answered as not known: "
 		     VARPD_HOW_CREDENTIALS,
 		     vaddr, snid);
+	else if (varp_engine_client_get(varpd->engine, &node->key.snid, &server) &&
+		 nodes_hide(node, &server))
+		warn(status, NODES_HIDDEN, varp_addr_format(&server, text), vaddr, node->plen);
 	else if (!varp_engine_client_get(varpd->engine, &node->key.snid, NULL) &&
 		 !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL))
 		warn(status,
@@ -215,6 +225,7 @@ static void warn_server(struct status *status, const struct varp_snid *snid_valu
 static bool add_client(const struct varp_snid *snid, const struct varp_addr *server, void *ctx)
 {
 	struct status *status = ctx;
+	char text[VARP_SNID_TEXT];
 	json_t *client;
 
 	if (!control_sees(status->conn, snid))
@@ -222,6 +233,12 @@ static bool add_client(const struct varp_snid *snid, const struct varp_addr *ser
 	client = json_pack("{s:o, s:o}",
 			   "snid", control_json_snid(snid),
 			   "server", control_json_addr(server));
+	if (clients_by_join(status->varpd, snid) &&
+	    !datapath_has_supernet(status->varpd->datapath, snid))
+		warn(status,
+		     "supernet %s has the server of a join, but no node here any more: was its device "
+		     "deleted by hand? Join again, or `varpctl leave %s` forgets the server",
+		     varp_snid_format(snid, text), text);
 	json_object_update_new(client, keyx_client_json(status->varpd->keyx, snid));
 	json_array_append_new(status->clients, client);
 	warn_server(status, snid, server);
@@ -382,6 +399,8 @@ int control_do_status(struct control_conn *conn, struct control_args *args, json
 	datapath_each_underlay(varpd->datapath, add_underlay, &status);
 	datapath_each_node(varpd->datapath, add_node, &status);
 	if (control_is_admin(conn)) {
+		if (helper_ended())
+			warn(&status, HELPER_ENDED);
 		warn_storage(&status);
 		datapath_each_problem(varpd->datapath, add_problem, &status);
 		apply_each_problem(varpd, add_problem, &status);

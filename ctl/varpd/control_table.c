@@ -112,11 +112,12 @@ static int carry_out(struct control_conn *conn, const struct control_command *co
 	char name[COMMAND_NAME_LEN];
 
 	if (!is_permitted(conn, command, args->json)) {
-		varpd_fail(args->error, 0,
-			   "not permitted: %s is for root%s%s", as_typed(command->name, name),
-			   command->access == CONTROL_ADMIN ? "" : ", owners of the supernet",
-			   " and the group of varpd's user; `owner` in a section [supernet SNID] of "
-			   "the configuration makes owners");
+		varpd_fail(args->error, 0, command->access == CONTROL_ADMIN
+				   ? "not permitted: %s is for root and the group of varpd's user"
+				   : "not permitted: %s is for root, owners of the supernet and the group "
+				     "of varpd's user; `owner` in a section [supernet SNID] of the "
+				     "configuration makes owners",
+			   as_typed(command->name, name));
 		return CONTROL_PERMISSION;
 	}
 	control_args_check(args, command->args);

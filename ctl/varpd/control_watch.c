@@ -38,50 +38,54 @@ static json_t *resolved_json(const struct varp_key *key, const struct varp_addr 
 			 ttl);
 }
 
-/* Whose answer it was, or why nobody was asked; and what to do. */
-static void why_notknown(struct varpd *varpd, const struct varp_snid *snid, struct varpd_error *why)
+/* Whose answer it was, or (CONTROL_FAILED) why nobody was asked; and what to do. */
+static int why_notknown(struct varpd *varpd, const struct varp_snid *snid, struct varpd_error *why)
 {
 	char name[VARP_SNID_TEXT], server[VARP_ADDR_TEXT];
 	struct varp_addr addr;
 	uint64_t since_ns;
 
-	varp_snid_format(snid, name);
 	if (varp_table_serves(varp_engine_table(varpd->engine), snid, NULL))
-		varpd_fail(why, 0, "it is not registered here; varpd_add does that");
-	else if (!varpd_may_speak(varpd, snid))
-		varpd_fail(why, 0, "varpd has no credentials for the supernet, and was not started with "
-			   "--insecure; `varpctl psk add` or `varpctl pki` gives it some");
-	else if (!varp_engine_client_get(varpd->engine, snid, &addr))
-		varpd_fail(why, 0, "no server is configured; name one with join ... server, or "
-			   "varpd_client_set");
-	else if (varp_engine_client_health(varpd->engine, snid, &since_ns) == VARP_SERVER_NOAUTHORITY)
-		varpd_fail(why, 0, "server %s does not serve the supernet; name the right one with "
-			   "varpd_client_set, or have it serve with varpd_server_set",
-			   varp_addr_format(&addr, server));
-	else
-		varpd_fail(why, 0, "server %s has no such mapping; `varpd_add %s ...` there makes one",
-			   varp_addr_format(&addr, server), name);
+		return varpd_fail(why, CONTROL_NOTKNOWN,
+				  "it is not registered here; varpd_add does that");
+	if (!varpd_may_speak(varpd, snid))
+		return varpd_fail(why, CONTROL_FAILED,
+				  "varpd has no credentials for the supernet, and was not started with "
+				  "--insecure; `varpctl psk add` or `varpctl pki` gives it some");
+	if (!varp_engine_client_get(varpd->engine, snid, &addr))
+		return varpd_fail(why, CONTROL_FAILED,
+				  "no server is configured; name one with join ... server, or "
+				  "varpd_client_set");
+	varp_addr_format(&addr, server);
+	if (varp_engine_client_health(varpd->engine, snid, &since_ns) == VARP_SERVER_NOAUTHORITY)
+		return varpd_fail(why, CONTROL_NOTKNOWN,
+				  "server %s does not serve the supernet; name the right one with "
+				  "varpd_client_set, or have it serve with varpd_server_set", server);
+	return varpd_fail(why, CONTROL_NOTKNOWN,
+			  "server %s has no such mapping; `varpd_add %s ...` there makes one",
+			  server, varp_snid_format(snid, name));
 }
 
-/* "VADDR of supernet SNID is not known: WHY". */
-static void fail_notknown(struct varpd *varpd, const struct varp_key *key, const char *how,
-			  struct varpd_error *error)
+/* "VADDR of supernet SNID is not known: WHY", or cannot be. Returns the status. */
+static int fail_notknown(struct varpd *varpd, const struct varp_key *key, const char *how,
+			 struct varpd_error *error)
 {
 	char vaddr[VARP_ADDR_TEXT], snid[VARP_SNID_TEXT];
 	struct varpd_error why;
+	int status = why_notknown(varpd, &key->snid, &why);
 
-	why_notknown(varpd, &key->snid, &why);
-	varpd_fail(error, 0, "%s of supernet %s is not known%s: %s",
-		   varp_addr_format(&key->vaddr, vaddr), varp_snid_format(&key->snid, snid), how,
-		   why.text);
+	return varpd_fail(error, status, "%s of supernet %s %s%s: %s",
+			  varp_addr_format(&key->vaddr, vaddr), varp_snid_format(&key->snid, snid),
+			  status == CONTROL_FAILED ? "cannot be looked up" : "is not known", how,
+			  why.text);
 }
 
 static void answer_notknown(struct control_conn *conn)
 {
 	struct varpd_error error;
+	int status = fail_notknown(conn->varpd, &conn->wait.key, "", &error);
 
-	fail_notknown(conn->varpd, &conn->wait.key, "", &error);
-	control_answer(conn, CONTROL_NOTKNOWN, NULL, &error);
+	control_answer(conn, status, NULL, &error);
 }
 
 /* Without a session nothing was asked; with one, the server said nothing. */
@@ -200,10 +204,8 @@ static int resolve_now(struct varpd *varpd, const struct varp_key *key, json_t *
 		return CONTROL_OK;
 	}
 	if ((cached && entry.state == DATAPATH_NOTKNOWN) ||
-	    varp_engine_lookup_state(varpd->engine, key) == VARP_LOOKUP_NOTKNOWN) {
-		fail_notknown(varpd, key, " (this answer is cached)", error);
-		return CONTROL_NOTKNOWN;
-	}
+	    varp_engine_lookup_state(varpd->engine, key) == VARP_LOOKUP_NOTKNOWN)
+		return fail_notknown(varpd, key, " (this answer is cached)", error);
 	return CONTROL_LATER;
 }
 

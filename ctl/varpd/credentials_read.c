@@ -120,6 +120,9 @@ static void refuse_psk(struct varpd_error *problem, const char *path, int err)
 			   "root or varpd, its group too, and `chmod o= %s`", path, path);
 	else if (err == -EINVAL)
 		varpd_fail(problem, 0, "%s is not used: it does not hold 64 hex digits", path);
+	else if (err == -EKEYREJECTED)
+		varpd_fail(problem, 0, "%s is not used: " PSK_REJECTED "; `varpctl psk new` on its "
+			   "server makes one", path);
 	else
 		varpd_fail(problem, 0, "%s is not used: %s", path, strerror(-err));
 	varpd_log(VARPD_LOG_ERROR, "%s", problem->text);

@@ -5,6 +5,7 @@
  * other.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 
 static int channel = -1;
 static pid_t child;
+static bool ended;
 
 /* --- Messages, either way --- */
 
@@ -96,7 +98,8 @@ static int receive_message(int sock, void *data, size_t len, int fds[HELPER_GIVE
 	if (n == (ssize_t)len && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return 0;
 	close_all(fds);
-	return -EPIPE;
+	/* There was no room for the descriptors that came along. */
+	return n == (ssize_t)len ? -EMFILE : -EPIPE;
 }
 
 /* --- The helper's side --- */
@@ -223,6 +226,25 @@ bool helper_runs(void)
 	return channel >= 0;
 }
 
+int helper_descriptor(void)
+{
+	return channel;
+}
+
+bool helper_ended(void)
+{
+	struct pollfd fd = { .fd = channel };
+
+	if (ended || poll(&fd, 1, 0) <= 0 || !(fd.revents & POLLHUP))
+		return ended;
+	ended = true;
+	varpd_log(VARPD_LOG_ERROR, "%s", HELPER_ENDED);
+	if (child > 0)
+		waitpid(child, NULL, 0);
+	child = 0;
+	return true;
+}
+
 /* What the request returned; a descriptor if it makes one. */
 static int ask(const struct helper_request *request, int given, int given_too)
 {
@@ -234,10 +256,8 @@ static int ask(const struct helper_request *request, int given, int given_too)
 	if (!err)
 		err = receive_message(channel, &answer, sizeof(answer), made);
 	if (err) {
-		varpd_log(VARPD_LOG_ERROR,
-			  "the helper process has gone: other network namespaces cannot be "
-			  "reached; restart varpd, which ends nothing that is forwarded");
-		return -EPIPE;
+		helper_ended();
+		return err;
 	}
 	if (answer.result || !helper_makes_descriptor(request))
 		return answer.result;

@@ -15,6 +15,9 @@
 #include "error.h"
 
 #define HELPER_SOCKET_DIR	"/run/varp-helper"
+#define HELPER_ENDED		"varpd's helper process has ended, so that other network namespaces, and " \
+				"files that root alone may read, are out of reach: restart varpd, which " \
+				"ends nothing that is forwarded"
 
 /* Sockets that can be asked for, in any network namespace. */
 enum helper_socket {
@@ -32,7 +35,12 @@ struct helper_setup {
 /* Forks it. It ends when the caller ends. */
 int helper_start(const struct helper_setup *setup, struct varpd_error *error);
 void helper_stop(void);
+/* It was started. */
 bool helper_runs(void);
+/* Has it ended before varpd? That is logged once; requests fail with -EPIPE from then on. */
+bool helper_ended(void);
+/* Readable once it has ended. */
+int helper_descriptor(void);
 /*
  * The helper as a service of its own, for a varpd that is not started by root: systemd hands over
  * the socket, HELPER_SOCKET_DIR/INSTANCE.sock, where varpd finds it. Serves one varpd and returns when

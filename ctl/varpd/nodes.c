@@ -8,6 +8,7 @@
 #include "addr.h"
 #include "clients.h"
 #include "credentials.h"
+#include "helper.h"
 #include "nodes.h"
 
 static void warn_of_no_server(struct varpd *varpd, const struct varp_snid *snid,
@@ -45,6 +46,21 @@ static int check_server(struct varpd *varpd, const struct datapath_join *join,
 			  snid, varp_addr_format(&former, now), snid, other);
 }
 
+/* Of the same family, and alike in the bits of the network. */
+static bool is_in_network(const struct varp_addr *addr, const struct varp_addr *vaddr,
+			  unsigned int plen)
+{
+	unsigned int bits = plen + (varp_addr_is_v4(vaddr) ? 96 : 0), rest = bits % 8;
+
+	return varp_addr_is_v4(addr) == varp_addr_is_v4(vaddr) && !memcmp(addr, vaddr, bits / 8) &&
+	       (!rest || !((addr->b[bits / 8] ^ vaddr->b[bits / 8]) >> (8 - rest)));
+}
+
+bool nodes_hide(const struct datapath_node *node, const struct varp_addr *server)
+{
+	return !*node->netns && is_in_network(server, &node->key.vaddr, node->plen);
+}
+
 int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	       const struct varp_addr *server, struct datapath_node *node, struct varpd_error *warning,
 	       struct varpd_error *error)
@@ -72,6 +88,9 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	err = server ? check_server(varpd, join, server, error) : 0;
 	if (!err)
 		err = datapath_join(varpd->datapath, join, node, error);
+	/* Nothing else of it is a pipe. */
+	if (err == -EPIPE)
+		return varpd_fail(error, err, HELPER_ENDED);
 	if (err)
 		return err;
 	if (server) {
@@ -81,7 +100,10 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 			return varpd_fail(error, err, "cannot use the server for supernet %s: %s",
 					  snid, strerror(-err));
 		}
-		if (had && !varp_addr_equal(&former, server))
+		if (nodes_hide(node, server))
+			varpd_fail(warning, 0, NODES_HIDDEN, varp_addr_format(server, to),
+				   varp_addr_format(&join->vaddr, from), join->plen);
+		else if (had && !varp_addr_equal(&former, server))
 			varpd_fail(warning, 0,
 				   "supernet %s's server changes from %s to %s",
 				   snid, varp_addr_format(&former, from),

@@ -43,6 +43,7 @@ static const char *const daemon_calls[] = {
 	"pwrite64", "preadv", "pwritev", "fsync", "fdatasync", "ftruncate", "ftruncate64",
 	"fallocate", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "chmod", "fchmod",
 	"fchmodat", "fchown", "fchown32", "umask", "getcwd", "statfs", "statfs64",
+	"wait4",	/* for the helper, once it has ended */
 	/* what libraries ask */
 	"uname", "sysinfo", "getrlimit", "ugetrlimit", "getrusage", "getppid", "getresuid",
 	"getresgid", "getgroups", "capget", "sched_getaffinity", "membarrier", "times", "getcpu",

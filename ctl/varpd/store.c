@@ -36,25 +36,53 @@ int store_failed(struct store *store, struct varpd_error *error, const char *doi
 	return varpd_fail(error, err, "%s: %s: %s", store->path, doing, sqlite3_errmsg(store->db));
 }
 
+int store_damaged(const struct store *store, const char *how, struct varpd_error *error)
+{
+	return varpd_fail(error, -EUCLEAN,
+			  "%s is damaged (%s); restore it from a backup or move it away",
+			  store->path, how);
+}
+
 /*
  * The directory is its user's, and root may be who starts varpd: a link in it would have root read,
  * write or change the mode of whatever it names. SQLite is told the same (NOFOLLOW).
+ * Keys of channels are in these files, and SQLite gives a new log its database's mode: one that was
+ * restored from a backup, open to others, is closed before SQLite sees it.
  */
-static int refuse_links(const struct store *store, struct varpd_error *error)
+static int guard_file(const char *path, struct varpd_error *error)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), err = 0;
+	struct stat st;
+
+	if (fd < 0 && errno == ELOOP)
+		return varpd_fail(error, -ELOOP,
+				  "%s is a symbolic link, which is not followed: put the file "
+				  "itself there, or set `state-dir` to where it is", path);
+	if (fd < 0)	/* not there; or SQLite says what is wrong with it */
+		return 0;
+	if (fstat(fd, &st))
+		err = -errno;
+	else if (S_ISREG(st.st_mode) && (st.st_mode & 077) && st.st_nlink > 1)
+		err = -EMLINK;	/* perhaps somebody else's file by another name */
+	else if (S_ISREG(st.st_mode) && (st.st_mode & 077) && fchmod(fd, 0600))
+		err = -errno;
+	close(fd);
+	return err ? varpd_fail(error, err, "%s can be read by others, and that cannot be changed: %s",
+				path, strerror(-err))
+		   : 0;
+}
+
+static int guard_files(const struct store *store, struct varpd_error *error)
 {
 	static const char *const names[] = { "", "-wal", "-shm", "-journal" };
 	char path[sizeof(store->path) + 16];
-	struct stat st;
+	int err = 0;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; !err && i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s%s", store->path, names[i]);
-		if (!lstat(path, &st) && S_ISLNK(st.st_mode))
-			return varpd_fail(error, -ELOOP,
-					  "%s is a symbolic link, which is not followed: put the file "
-					  "itself there, or set `state-dir` to where it is",
-					  path);
+		err = guard_file(path, error);
 	}
-	return 0;
+	return err;
 }
 
 /* SQLite throws away a log that stands beside an empty file; one alone is what a crash at the first
@@ -63,7 +91,7 @@ static int look_at_file(struct store *store, bool *exists, struct varpd_error *e
 {
 	char log[sizeof(store->path) + 8];
 	struct stat st;
-	int err = refuse_links(store, error);
+	int err = guard_files(store, error);
 
 	if (err)
 		return err;
@@ -146,10 +174,6 @@ static int open_db(struct store *store, const char *dir, struct varpd_error *err
 		varpd_log(VARPD_LOG_WARNING, "%s was empty: a new database is begun", store->path);
 	if (lstat(store->path, &st))
 		return varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
-	/* Keys of channels are in it. One that was restored from a backup may be open to others. */
-	if ((st.st_mode & 077) && fchmodat(AT_FDCWD, store->path, 0600, AT_SYMLINK_NOFOLLOW))
-		return varpd_fail(error, -errno, "%s can be read by others, and that cannot be changed: %s",
-				  store->path, strerror(errno));
 	store->dev = st.st_dev;
 	store->ino = st.st_ino;
 	return 0;
@@ -162,7 +186,7 @@ int store_check_place(const struct store *store, struct varpd_error *error)
 
 	if (!lstat(store->path, &st) && st.st_dev == store->dev && st.st_ino == store->ino)
 		return 0;
-	return varpd_fail(error, -EIO,
+	return varpd_fail(error, -ESTALE,
 			  "%s has been removed or replaced while varpd runs: restart varpd, and have "
 			  "the group manager register its mappings again",
 			  store->path);

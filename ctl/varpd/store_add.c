@@ -35,9 +35,7 @@ static int prepare(struct store *store, unsigned int rows, sqlite3_stmt **stmt,
 	if (sqlite3_prepare_v3(store->db, sql, len, SQLITE_PREPARE_PERSISTENT, stmt, NULL) ==
 	    SQLITE_OK)
 		return 0;
-	return varpd_fail(error, -EUCLEAN,
-			  "%s is damaged (%s); restore it from a backup or move it away",
-			  store->path, sqlite3_errmsg(store->db));
+	return store_damaged(store, STORE_OTHER_TABLES, error);
 }
 
 int store_adds_open(struct store *store, struct varpd_error *error)

@@ -62,13 +62,6 @@ static const char *const statements[STORE_STATEMENTS] = {
 			       " (snid, chid) >= (?1, ?2) ORDER BY snid, chid LIMIT 1"),
 };
 
-static int damaged(struct store *store, const char *how, struct varpd_error *error)
-{
-	return varpd_fail(error, -EUCLEAN,
-			  "%s is damaged (%s); restore it from a backup or move it away",
-			  store->path, how);
-}
-
 static int pragma_int(sqlite3 *db, const char *pragma, int *out)
 {
 	sqlite3_stmt *stmt;
@@ -92,7 +85,7 @@ static int quick_check(struct store *store, struct varpd_error *error)
 	if (sqlite3_step(stmt) != SQLITE_ROW)
 		err = store_failed(store, error, "cannot be checked");
 	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok"))
-		err = damaged(store, (const char *)sqlite3_column_text(stmt, 0), error);
+		err = store_damaged(store, "its pages do not fit together", error);
 	sqlite3_finalize(stmt);
 	return err;
 }
@@ -103,7 +96,7 @@ static int prepare(struct store *store, struct varpd_error *error)
 	for (int i = 0; i < STORE_STATEMENTS; i++)
 		if (sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
 				       &store->stmt[i], NULL) != SQLITE_OK)
-			return damaged(store, sqlite3_errmsg(store->db), error);
+			return store_damaged(store, STORE_OTHER_TABLES, error);
 	return store_adds_open(store, error);
 }
 
@@ -115,7 +108,8 @@ int store_schema_judge(struct store *store, int *out, struct varpd_error *error)
 	    pragma_int(store->db, "PRAGMA application_id", &application) ||
 	    pragma_int(store->db, "PRAGMA user_version", &version)) {
 		err = store_failed(store, error, "cannot be read");
-		return err == -EUCLEAN ? damaged(store, sqlite3_errmsg(store->db), error) : err;
+		return err == -EUCLEAN ? store_damaged(store, "which tables it has cannot be read", error)
+				       : err;
 	}
 	*out = version;
 	if (!tables && !application && !version)	/* or damaged so that nothing is seen in it */
@@ -136,7 +130,7 @@ int store_schema_judge(struct store *store, int *out, struct varpd_error *error)
 		return prepare(store, error);
 	for (int v = 0; !err && v < version; v++)
 		if (sqlite3_exec(store->db, versions[v].probe, NULL, NULL, NULL) != SQLITE_OK)
-			err = damaged(store, sqlite3_errmsg(store->db), error);
+			err = store_damaged(store, STORE_OTHER_TABLES, error);
 	return err;
 }
 

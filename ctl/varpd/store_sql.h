@@ -50,6 +50,9 @@ struct store {
 
 /* Fills error from SQLite's last one and returns the errno that comes nearest. */
 int store_failed(struct store *store, struct varpd_error *error, const char *doing);
+/* -EUCLEAN with what to do. how: in words; SQLite's own are about statements that nobody has seen. */
+int store_damaged(const struct store *store, const char *how, struct varpd_error *error);
+#define STORE_OTHER_TABLES	"its tables are not those that varpd makes"
 /* Runs a statement that returns nothing. */
 int store_run(struct store *store, sqlite3_stmt *stmt, struct varpd_error *error);
 /* To the first row of a channel at or after `from`: 0, -ENOENT, or as store_failed(). Reset by the caller. */

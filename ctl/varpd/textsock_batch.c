@@ -122,9 +122,22 @@ static void answer(struct text_item *item, int result)
 		evbuffer_add_printf(out, "ERR failed %s\n", strerror(-result));
 }
 
+static const char *storage_text(int err)
+{
+	return err == -ESTALE ? "the database was removed or replaced: restart varpd" : strerror(-err);
+}
+
+static void tell_refused(struct textsock *textsock, const struct varpd_error *error,
+			 unsigned int refused)
+{
+	snprintf(textsock->storage_failure, sizeof(textsock->storage_failure), "%s", error->text);
+	varpd_log_limited(&textsock->store_log, 1000, VARPD_LOG_ERROR, "%s; %u command%s refused",
+			  error->text, refused, refused == 1 ? " was" : "s were");
+}
+
 void text_batch_run(struct textsock *textsock)
 {
-	unsigned int count = textsock->count;
+	unsigned int count = textsock->count, refused = 0;
 	struct varpd_error error;
 	bool changed = false;
 	int failed;
@@ -132,11 +145,6 @@ void text_batch_run(struct textsock *textsock)
 	if (!count)
 		return;
 	failed = store_changes(textsock, &error);
-	if (failed) {
-		snprintf(textsock->storage_failure, sizeof(textsock->storage_failure), "%s", error.text);
-		varpd_log_limited(&textsock->store_log, 1000, VARPD_LOG_ERROR,
-				  "%s; %u commands were refused", error.text, count);
-	}
 	for (unsigned int i = 0; i < count; i++) {
 		struct text_item *item = &textsock->items[i];
 		int result = failed && item->change ? failed : 0;
@@ -144,7 +152,9 @@ void text_batch_run(struct textsock *textsock)
 		if (i + AHEAD < count && textsock->items[i + AHEAD].change)
 			mappings_expect(textsock->varpd, &textsock->items[i + AHEAD].command);
 		if (result && !item->refused) {
-			evbuffer_add_printf(item->conn->out, "ERR storage %s\n", strerror(-failed));
+			evbuffer_add_printf(item->conn->out, "ERR storage %s\n",
+					    storage_text(failed));
+			refused++;
 		} else {
 			result = item->refused ? 0 : apply(textsock->varpd, item);
 			changed |= item->change && !item->refused && !result;
@@ -153,6 +163,8 @@ void text_batch_run(struct textsock *textsock)
 		text_access_audit(item, result);
 		free(item->refused);
 	}
+	if (failed)
+		tell_refused(textsock, &error, refused);
 	if (changed)
 		textsock->storage_failure[0] = '\0';
 	textsock->count = 0;

@@ -103,12 +103,36 @@ static void read_on(struct text_conn *conn)
 		event_active(conn->read, EV_READ, 0);
 }
 
+static bool is_blank(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!strchr(" \t\r", text[i]))
+			return false;
+	return true;
+}
+
+/* The last command may have been cut off anywhere, so it is not executed; who sent it learns that. */
+static void refuse_unterminated(struct text_conn *conn)
+{
+	static const char refusal[] = "ERR unterminated the last command has no line end, so it was "
+				      "not executed\n";
+	struct varp_command_reader *reader = &conn->reader;
+
+	if (reader->complete || is_blank(reader->line, reader->len))
+		return;
+	varp_command_reader_init(reader);
+	evbuffer_add(conn->out, refusal, sizeof(refusal) - 1);
+	audit_command(&conn->audit, "unreadable command", NULL, "unterminated");
+}
+
 void text_conn_answered(struct text_conn *conn)
 {
 	if (conn->dead) {
 		free_conn(conn);
 		return;
 	}
+	if (conn->eof)
+		refuse_unterminated(conn);
 	if (!flush_output(conn))
 		return;
 	if (conn->eof && !evbuffer_get_length(conn->out))

@@ -75,7 +75,7 @@ void varpd_schedule(struct varpd *varpd)
 		varpd->timer_ns = next_ns;
 }
 
-/* --- Signals --- */
+/* --- Signals, and the helper's end --- */
 
 static void on_end(evutil_socket_t fd, short what, void *ctx)
 {
@@ -91,6 +91,22 @@ static void on_hangup(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	varpd_reload(ctx);
+}
+
+static void on_helper_end(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;
+	helper_ended();
+}
+
+static int watch_helper(struct varpd *varpd, struct varpd_error *error)
+{
+	varpd->helper = event_new(varpd->base, helper_descriptor(), EV_READ, on_helper_end, NULL);
+	if (!varpd->helper || event_add(varpd->helper, NULL))
+		return varpd_fail(error, -ENOMEM, "cannot watch the helper process");
+	return 0;
 }
 
 static int catch_signals(struct varpd *varpd, struct varpd_error *error)
@@ -148,7 +164,8 @@ static int start_instance(struct varpd *varpd, struct varpd_error *error)
 	varpd->access = access_new(config, varpd->privileges.uid);
 	if (!varpd->timer || !varpd->audit || !varpd->access)
 		return varpd_fail(error, -ENOMEM, "out of memory");
-	return catch_signals(varpd, error);
+	err = watch_helper(varpd, error);
+	return err ? err : catch_signals(varpd, error);
 }
 
 static int start_engine(struct varpd *varpd, struct varpd_error *error)
@@ -165,6 +182,9 @@ static int start_engine(struct varpd *varpd, struct varpd_error *error)
 		.credentials = actions_credentials,
 	};
 
+	/* First: what changes after it was read is read again, and what is wrong with it told again. */
+	if (varpd->privileges.own_user && !geteuid())
+		privileges_share(&varpd->privileges, varpd->config.credentials);
 	varpd->credentials = credentials_open(varpd->config.credentials);
 	varpd->monitor = monitor_new();
 	varpd->resolve =
@@ -263,8 +283,6 @@ static int start_unprivileged(struct varpd *varpd, struct varpd_error *error)
 			err = privileges_give(privileges, config->state_dir, error);
 		if (!err)
 			err = datapath_give(varpd->datapath, privileges->uid, error);
-		if (!err)
-			privileges_share(privileges, config->credentials);
 	}
 	if (!err)
 		err = privileges_drop(privileges, error);
@@ -324,6 +342,8 @@ void varpd_stop(struct varpd *varpd)
 	for (size_t i = 0; i < sizeof(varpd->signals) / sizeof(varpd->signals[0]); i++)
 		if (varpd->signals[i])
 			event_free(varpd->signals[i]);
+	if (varpd->helper)
+		event_free(varpd->helper);
 	audit_free(varpd->audit);
 	access_free(varpd->access);
 	if (varpd->timer)

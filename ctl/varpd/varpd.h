@@ -54,6 +54,7 @@ struct varpd {
 	struct event *timer;		/* the engine's next deadline */
 	uint64_t timer_ns;		/* what it is set to; UINT64_MAX: not set */
 	struct event *signals[3];
+	struct event *helper;		/* its end */
 	/* Of configuration sections that could not be applied yet */
 	struct event *retry;
 	struct client_kept *clients_kept; /* clients.c's */

@@ -85,6 +85,11 @@ for command in "attach peer0" "detach eth0" "join 0x10 10.1.0.9/24" "leave 0x10"
 	# shellcheck disable=SC2086
 	is "$command: for no owner" "$(rc_as $alice $command) $(rc_as $stranger $command)" "5 5"
 done
+for command in "attach peer0" "leave 0x10"; do
+	# shellcheck disable=SC2086
+	is "$command: nobody is told to become an owner" "$(rc_as $alice $command) $(cat "$TMP/out")" \
+		"5 varpctl: not permitted: ${command% *} is for root and the group of varpd's user"
+done
 is "and nothing has happened" "$(there)" "$before"
 
 # --- monitor ------------------------------------------------------------------------------------------------------------

@@ -53,6 +53,19 @@ kill -HUP "${VARPD_PID[a]}"
 check "section taken away: no more warning" wait_for 5 unwarned "trying again"
 must a leave 0x30
 
+# --- A server that the node itself hides ------------------------------------------------------------------------------------
+
+hidden="within the node's own network"
+like "join warns of one within the node's network" "$(ctl a join 0x60 10.6.0.1/20 server 10.6.15.9 2>&1)" \
+	"warning: server 10.6.15.9 is an address $hidden 10.6.0.1/20"
+check "so does status" warned "server 10.6.15.9 is an address $hidden"
+must a leave 0x60
+is "not of one beside it" "$(ctl a join 0x60 10.6.0.1/20 server 10.6.16.9 2>&1 | grep -c "$hidden")" 0
+must a leave 0x60
+is "nor of one of the other family" "$(ctl a join 0x60 fd06::1/64 server 192.0.2.9 2>&1 | grep -c "$hidden")" 0
+is "nor does status" "$(value a '.warnings[]' status | grep -c "$hidden")" 0
+must a leave 0x60
+
 # --- Whose server goes with the last node ---------------------------------------------------------------------------------
 
 is "a server that join named went, one of a [client] section is there" "$(servers)" "40 192.0.2.7|"

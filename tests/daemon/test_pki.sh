@@ -34,6 +34,24 @@ type_key | script -qec "'$VARPCTL' psk add 0x13 dir other" /dev/null >"$TMP/term
 like "at a terminal it asks" "$(cat "$TMP/terminal")" "Key of 0x13 .not shown.: "
 check "does not show what is typed" test "$(grep -c "$first" "$TMP/terminal")" = 0
 is "and takes it" "$(cat other/psk/0x00000000000000000013.psk)" "$first"
+# typed TEXT [WORD...]: psk add at a terminal where that line is typed once it asks; exit status and what it says last
+typed() {
+	local text=$1
+	shift
+	: >"$TMP/terminal"
+	{ wait_for 5 grep -q "not shown" "$TMP/terminal" && sleep 1 && echo "$text"; } |
+		script -qec "'$VARPCTL' psk add $* dir other" /dev/null >"$TMP/terminal"
+	echo "$? $(tail -n 1 "$TMP/terminal" | tr -d '\r')"
+}
+like "an empty line there" "$(typed "" 0x14)" "^1 .*no key was given"
+like "a line that is far too long" "$(typed "$(printf '%0300d' 1)" 0x14)" "^1 .*not a key of 64 hex digits"
+like "zeros alone" "$(typed "$(printf '%064d' 0)" 0x14)" "^1 .*a key of zeros alone is no secret"
+check "none of them is stored" test ! -e other/psk/0x00000000000000000014.psk
+status_is "one that is there already is refused before a key is read" 2 psk add 0x13 dir other </dev/null
+like "and says so" "$OUT" "is there already: --force replaces it"
+status_is "unless forced" 0 psk add 0x13 dir other --force <<<"$first"
+status_is "without a line no key was given" 1 psk add 0x14 dir other </dev/null
+like "and says so" "$OUT" "no key was given"
 status_is "psk add refuses what is no key" 1 psk add 0x12 dir other <<<"secret"
 check "and writes nothing" test ! -e other/psk/0x00000000000000000012.psk
 status_is "psk new wants a supernet" 1 psk new 10 dir host

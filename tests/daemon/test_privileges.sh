@@ -66,6 +66,19 @@ is "a restarted varpd takes over its own" "$(value a '"\(.nodes | length) \(.und
 kill -HUP "${VARPD_PID[a]}"
 reloaded() { grep -q 'configuration was reloaded' "$TMP/varpd-a.log"; }
 check "a configuration that only root may read is reloaded" wait_for 5 reloaded
+is "of the helper nothing is said while it runs" "$(ctl a status | grep -c helper)" 0
+helper=$(pgrep -P "${VARPD_PID[a]}")
+kill -9 "$helper"
+helper_missed() { grep -q "error: varpd's helper process has ended" "$TMP/varpd-a.log"; }
+check "a helper that is killed is missed" wait_for 5 helper_missed
+check "and does not stay as a zombie" wait_for 5 bash -c "! test -e /proc/$helper"
+like "status says what to do" "$(value a '.warnings[]' status)" "helper process has ended.*restart varpd"
+is "and not that a device that it cannot see is down" "$(value a '.warnings[]' status | grep -c "its device")" 0
+status_is "a join that needs it is refused" 2 ctl a join 0x10 10.1.0.3/24 netns "$PREFIX-inner"
+like "and says so" "$OUT" "helper process has ended.*restart varpd"
+check "one that does not is done" ctl a join 0x20 10.2.0.1/24
+must a leave 0x20
+is "the log says it once" "$(grep -c "error: varpd.s helper process has ended" "$TMP/varpd-a.log")" 1
 varpd_stop a KILL
 varpd_start a --user root
 is "also as root" "$(value a '"\(.nodes | length) \(.underlays | length) \(.user)"' status)" "1 1 root"
@@ -146,6 +159,22 @@ for closed in pki-a pki-a/psk; do
 	is "and nothing is wrong" "$(ctl a status | grep -c "cannot be read")" 0
 	varpd_stop a
 done
+
+# A user with a group of its own, who is given what root has there.
+if [ "$(id -gn daemon 2>/dev/null)" = daemon ]; then
+	rm -rf "$TMP/pki-a"
+	mkdir -p "$TMP/pki-a/psk"
+	(umask 077; printf '%064d\n' 0 >"$TMP/pki-a/psk/0x00000000000000000010.psk")
+	: >"$TMP/varpd-a.log"
+	SECURE=1 varpd_start a --user daemon
+	is "a key that is none is told of once" "$(grep -c "0010.psk is not used: a key of zeros alone is no secret" "$TMP/varpd-a.log")" 1
+	(umask 077; printf '%064d\n' 7 >"$TMP/pki-a/psk/0x00000000000000000010.psk")
+	kill -HUP "${VARPD_PID[a]}"
+	check "one that root makes meanwhile is read" wait_for 5 said "1 pre-shared key"
+	varpd_stop a
+else
+	skip "a key that is none is told of once" "there is no user daemon with a group of its own"
+fi
 
 # --- As systemd starts it -------------------------------------------------------------------------------------------------------
 

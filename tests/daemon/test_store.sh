@@ -67,6 +67,11 @@ spoiled() {
 	cp "$TMP/good.db" "$db"
 }
 
+overwrite() { printf 'X%.0s' {1..28} | dd of="$db" bs=1 seek="$1" conv=notrunc status=none; }
+overwrite 105
+spoiled "a list of tables that is none" "varp.db is damaged \(which tables it has cannot be read\)"
+overwrite 4096
+spoiled "a page that is none" "varp.db is damaged \(its pages do not fit together\)"
 head -c 100000 /dev/urandom >"$db"
 spoiled "garbage" "varp.db is damaged"
 truncate -s 5000 "$db"
@@ -76,6 +81,8 @@ spoiled "text" "varp.db is damaged"
 sql() { python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()' "$db" "$1"; }
 sql 'PRAGMA user_version = 99'
 spoiled "newer schema" "newer varpd \(schema 99"
+sql 'ALTER TABLE mapping ADD COLUMN more'
+spoiled "another table" "varp.db is damaged \(its tables are not those that varpd makes\)"
 sql 'PRAGMA application_id = 1'
 spoiled "another program's database" "is not varpd's database"
 sql "INSERT INTO mapping VALUES (x'00', x'00', x'00', 1)"
@@ -87,7 +94,30 @@ rmdir "$db"
 cp "$TMP/good.db" "$db"
 varpd_start a
 is "the good file is served" "$(vaddrs) $(value a '.servers[].ttl_s' status)" "10.0.0.1  77"
+like "with its supernet's ttl" "$(ctl a db show)" "10.0.0.1 +192.0.2.1 +1m 17s \(default\)"
+told a 'varpd_server_clear 0x10'
+like "and without, once it is not served" "$(ctl a db show)" "10.0.0.1 +192.0.2.1 +default"
+told a 'varpd_server_set 0x10 77'
 varpd_stop a
+
+# --- Files that others may read ------------------------------------------------------------------------------------------
+
+# SQLite gives a log the mode that its database has when it is made.
+modes() { stat -c '%n %a' "$db"* | sed 's|.*/||' | xargs; }
+chmod 666 "$db"
+varpd_start a
+is "a database restored open to others: neither it nor its log is" "$(modes)" "varp.db 600 varp.db-wal 600"
+told a 'varpd_add 0x10 10.0.0.5 192.0.2.1' 'varpd_remove 0x10 10.0.0.5'
+varpd_stop a KILL
+chmod 666 "$db" "$db-wal"
+varpd_start a
+is "and of those that both are" "$(modes)" "varp.db 600 varp.db-wal 600"
+varpd_stop a
+ln "$db" "$TMP/linked.db"
+chmod 666 "$db"
+start_fails "with a second name, whose file it is nobody knows" "varp.db can be read by others.*: Too many links"
+rm "$TMP/linked.db"
+chmod 600 "$db"
 
 # --- Files that go away ------------------------------------------------------------------------------------------------
 
@@ -96,8 +126,8 @@ varpd_start a
 like "an empty file: the log says so" "$(cat "$TMP/varpd-a.log")" "varp.db was empty: a new database is begun"
 is "it is begun" "$(manager a 'varpd_add 0x10 10.0.0.2 192.0.2.1')" OK
 mv "$state" "$TMP/moved"
-like "directory gone while varpd runs: nothing is answered OK" "$(manager a 'varpd_add 0x10 10.0.0.3 192.0.2.1')" "^ERR storage "
-like "the log says why" "$(cat "$TMP/varpd-a.log")" "error: .*varp.db has been removed or replaced"
+like "directory gone while varpd runs: nothing is answered OK" "$(manager a 'varpd_add 0x10 10.0.0.3 192.0.2.1')" "^ERR storage the database was removed or replaced: restart varpd$"
+like "the log says why" "$(cat "$TMP/varpd-a.log")" "error: .*varp.db has been removed or replaced.*; 1 command was refused"
 mv "$TMP/moved" "$state"
 is "back again" "$(manager a 'varpd_add 0x10 10.0.0.4 192.0.2.1')" OK
 is "what was answered OK is there, nothing else" "$(vaddrs)" "10.0.0.2 10.0.0.4 "

@@ -93,8 +93,10 @@ with socket.socket(socket.AF_UNIX) as sock:
 # --- Half of something ------------------------------------------------------------------------------------------------
 
 reset()
-equal("an unterminated command is not answered", say(ADD % 1), [])
-equal("complete ones before it are", say(ADD % 2 + b"\n" + ADD % 3), ["OK"])
+equal("an unterminated command is told so", words(say(ADD % 1)), ["ERR unterminated"])
+equal("after the answers to complete ones before it", words(say(ADD % 2 + b"\n" + ADD % 3)), ["OK", "ERR unterminated"])
+equal("once, also where it is too long", words(say(b"x" * 5000)), ["ERR unterminated"])
+equal("blanks are no command", say(ADD % 2 + b"\n \t \r"), ["OK"])
 for _ in range(20):
     with connect(MANAGER) as sock:
         sock.sendall(ADD % 4)
@@ -163,7 +165,10 @@ equal("are kept", [entry["ttl_s"] for entry in control.listing("db_show")], [1, 
 equal("families mixed", say(b"varpd_add 0x2 fd00::1 192.0.2.1;varpd_add 0x2 10.0.0.1 2001:db8::1\n"), ["OK"] * 2)
 equal("a mapping is overwritten", say(ADD % 1 + b" 1\n" + b"varpd_add 0x1 10.0.0.1 192.0.2.77\n"), ["OK"] * 2)
 equal("with raddr and ttl", control.listing("db_show", snid="0x1")[0],
-      {"snid": "0x00000000000000000001", "vaddr": "10.0.0.1", "raddr": "192.0.2.77", "ttl_s": None})
+      {"snid": "0x00000000000000000001", "vaddr": "10.0.0.1", "raddr": "192.0.2.77", "ttl_s": None,
+       "default_ttl_s": None})
+equal("with its supernet's ttl once that is served", (say(b"varpd_server_set 0x1 77\n"),
+      control.listing("db_show", snid="0x1")[0]["default_ttl_s"]), (["OK"], 77))
 
 # --- Order ------------------------------------------------------------------------------------------------------------
 

@@ -78,8 +78,10 @@ ns_ip a link del sn0
 no_node() { [ "$(value a '.nodes | length' status)" = 0 ]; }
 check "node device deleted by hand: node is gone from status" wait_for 5 no_node
 is "and from the maps" "$(map_dump a varp_devs | jq length) $(map_dump a varp_local | jq length)" "0 0"
+like "status says what is left" "$(value a '.warnings[]' status)" "0x0*10 has the server of a join, but no node here any more.*varpctl leave 0x0*10"
 status_is "joining again works" 0 ctl a join 0x10 10.1.0.1/24 server 192.0.2.9
 is "as sn0" "$(value a '.nodes[].dev' status)" sn0
+is "and status has nothing to say of it" "$(value a '.warnings[]' status | grep -c "no node here")" 0
 
 # A user who may not.
 if command -v setpriv >/dev/null; then
