@@ -174,6 +174,8 @@ json_t *control_json_node(const struct datapath_node *node);	/* control_node.c *
 /* A node of this host: where it is reached. False if it is none. */
 /* control_watch.c */
 bool control_local_raddr(struct varpd *varpd, const struct varp_key *key, struct varp_addr *raddr);
+/* control_settings.c; mappings: in the server's table, as far as they are shown */
+json_t *control_settings_json(struct varpd *varpd, size_t mappings);
 /* control_cache.c: seconds left, null: always */
 json_t *control_json_ttl(uint64_t deadline_ns, uint64_t now_ns);
 
