@@ -63,7 +63,7 @@ static struct varp_wire_msg base(enum varp_msg_type type)
 
 	msg.vaddr = mapped(args.vaddr + random_below(256));
 	random_fill(&msg.nonce, sizeof(msg.nonce));
-	if (type == VARP_MSG_REPLY) {
+	if (type == VARP_MSG_REPLY || type == VARP_MSG_NOTIFY) {
 		msg.raddr_count = 1;
 		msg.ttl = htonl(VARPDB_TTL_MAX);
 		msg.raddr[0].raddr = mapped(0xc0000242);
@@ -73,7 +73,7 @@ static struct varp_wire_msg base(enum varp_msg_type type)
 
 static enum varp_msg_type any_answer(void)
 {
-	return VARP_MSG_REPLY + random_below(3);
+	return VARP_MSG_REPLY + random_below(4);
 }
 
 /* An octet or more where it makes another message of it. */

@@ -63,8 +63,8 @@ capture_stop stock
 cache() { map_dump a varp_cache | jq -S '[.[].formatted | {key, raddr: .value.raddr, deadline: .value.deadline_ns, ttl: .value.ttl_s}] | sort'; }
 dropped() { value "$1" '[.drops | to_entries[] | select(.key | startswith("varp_")) | .value] | add' stats; }
 overflowed() { in_net "$1" nstat -asz Udp6RcvbufErrors UdpRcvbufErrors | awk 'NR > 1 { n += $2 } END { print n + 0 }'; }
-believed() { value "$1" '.varp | "\(.replies_received) \(.nak_notknown_received) \(.nak_noauthority_received)"' stats; }
-told_anybody() { value "$1" '.varp | "\(.answered_by_xdp // 0) \(.replies_sent) \(.nak_notknown_sent) \(.nak_noauthority_sent)"' stats; }
+believed() { value "$1" '.varp | "\(.replies_received) \(.nak_notknown_received) \(.nak_noauthority_received) \(.notifies_received)"' stats; }
+told_anybody() { value "$1" '.varp | "\(.answered_by_xdp // 0) \(.replies_sent) \(.nak_notknown_sent) \(.nak_noauthority_sent) \(.notifies_sent)"' stats; }
 
 # judged HOST BEFORE COUNT: all that were sent have been dropped for a reason, or by the kernel before varpd saw them
 judged() {

@@ -12,7 +12,7 @@ from tap import SCALE, Control, check, done, equal, wait_until
 
 control = Control(sys.argv[1])
 LENGTH = 160
-REQUEST, REPLY, NOTKNOWN, NOAUTHORITY = 1, 2, 3, 4
+REQUEST, REPLY, NOTKNOWN, NOAUTHORITY, NOTIFY = 1, 2, 3, 4, 5
 
 
 def address(text):
@@ -51,6 +51,12 @@ with udp("192.0.2.1") as sock:
     equal("not known: NAK_NOTKNOWN with ttl 0", (answer[1], answer[56:60], answer[4]), (NOTKNOWN, bytes(4), 0))
     sock.send(message(snid=0x99))
     equal("not served: NAK_NOAUTHORITY", sock.recv(1000)[1], NOAUTHORITY)
+    sock.send(message(count=1, raddrs=["10.1.0.7"]))
+    answer = sock.recv(1000)
+    equal("an asker is answered as nobody is", (answer[1], answer[4], answer[64:144]), (REPLY, 1, address("192.0.2.2") + bytes(64)))
+    sock.send(message(vaddr="10.1.0.9", count=1, raddrs=["10.1.0.7"]))
+    answer = sock.recv(1000)
+    equal("and not echoed in a NAK", (answer[1], answer[4], answer[64:144]), (NOTKNOWN, 0, bytes(80)))
 
 # --- What is counted and dropped ----------------------------------------------------------------------------------------
 
@@ -61,10 +67,13 @@ wrong = [
     ("one octet too many", "varp_truncated", good + b"\0"), ("1,400 octets", "varp_truncated", good.ljust(1400, b"x")),
     ("60,000 octets", "varp_truncated", good.ljust(60000, b"x")),
     ("version 0", "varp_version", message(version=0)), ("version 2", "varp_version", message(version=2)),
-    ("type 0", "varp_type", message(kind=0)), ("type 5", "varp_type", message(kind=5)), ("type 255", "varp_type", message(kind=255)),
+    ("type 0", "varp_type", message(kind=0)), ("type 6", "varp_type", message(kind=6)), ("type 255", "varp_type", message(kind=255)),
     ("length 0", "varp_length", message(length=0)), ("length 159", "varp_length", message(length=159)),
     ("length 65535", "varp_length", message(length=65535)),
-    ("request with a locator", "varp_field", message(count=1, raddrs=["192.0.2.66"])),
+    ("request with two locators", "varp_field", message(count=2, raddrs=["10.1.0.1", "10.1.0.3"])),
+    ("request of nobody", "varp_field", message(count=1)),
+    ("request of a multicast group", "varp_field", message(count=1, raddrs=["224.0.0.1"])),
+    ("notification without a session", "varp_session", message(kind=NOTIFY, count=1, raddrs=["192.0.2.66"], ttl=60)),
     ("request with a ttl", "varp_field", message(ttl=1)), ("reserved field", "varp_field", message(reserved=1)),
     ("other reserved field", "varp_field", message(reserved2=1)), ("prefix", "varp_field", message(prefix=129)),
     ("multicast vaddr", "varp_field", message(vaddr="224.0.0.1")), ("unspecified vaddr", "varp_field", message(vaddr="::")),
