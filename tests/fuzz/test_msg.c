@@ -11,15 +11,18 @@
 
 static void check_limits(const struct varp_msg *msg)
 {
-	bool reply = msg->type == VARP_MSG_REPLY;
+	bool tells = msg->type == VARP_MSG_REPLY || msg->type == VARP_MSG_NOTIFY;
+	bool asks = msg->type == VARP_MSG_REQUEST;
 
-	FUZZ_CHECK(msg->type >= VARP_MSG_REQUEST && msg->type <= VARP_MSG_NAK_NOAUTHORITY);
+	FUZZ_CHECK(msg->type >= VARP_MSG_REQUEST && msg->type <= VARP_MSG_NOTIFY);
 	FUZZ_CHECK(strcmp(varp_msg_type_name(msg->type), "unknown"));
 	FUZZ_CHECK(msg->prefix_len == 128 && varp_addr_is_unicast(&msg->vaddr));
-	FUZZ_CHECK(reply ? msg->raddr_count >= 1 && msg->raddr_count <= VARP_RADDR_MAX : !msg->raddr_count);
-	FUZZ_CHECK(reply ? msg->ttl_s >= VARPDB_TTL_MIN && msg->ttl_s <= VARPDB_TTL_MAX : !msg->ttl_s);
+	FUZZ_CHECK(tells ? msg->raddr_count >= 1 && msg->raddr_count <= VARP_RADDR_MAX
+			 : msg->raddr_count <= asks);
+	FUZZ_CHECK(tells ? msg->ttl_s >= VARPDB_TTL_MIN && msg->ttl_s <= VARPDB_TTL_MAX : !msg->ttl_s);
 	for (int i = 0; i < msg->raddr_count; i++)
-		FUZZ_CHECK(varp_addr_is_unicast(&msg->raddrs[i].addr));
+		FUZZ_CHECK(varp_addr_is_unicast(&msg->raddrs[i].addr) &&
+			   (!asks || (!msg->raddrs[i].priority && !msg->raddrs[i].weight)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
