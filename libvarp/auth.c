@@ -15,6 +15,7 @@
 #include "timers.h"
 
 #define NS_PER_MS	1000000ull
+#define NS_PER_S	1000000000ull
 #define TAGGED_LEN	(VARP_MSG_TAGGED_LEN + 2 * sizeof(struct varp_addr))
 
 _Static_assert(VARP_MSG_TAGGED_LEN % sizeof(uint64_t) == 0, "the hash takes whole words");
@@ -37,6 +38,8 @@ struct server_session {
 	struct varp_session session;
 	struct varp_key peer;		/* the supernet and the client's address */
 	uint64_t told;			/* nonce of the last that was not asked for */
+	uint64_t second_ns;		/* beginning of the second in which so many were told: */
+	uint32_t told_in_second;
 	UT_hash_handle hh;
 	UT_hash_handle hh_peer;
 };
@@ -58,7 +61,7 @@ static void wipe_and_free(void *record, size_t len)
 /* The least nonce of what is told at this time in a session: wire.h, VARP_NOTIFY_LATE_MS. */
 static uint64_t nonce_at(const struct varp_session *session, uint64_t now_ns)
 {
-	return ((1ull << 47) - (session->ends_ns - now_ns) / NS_PER_MS) << 16;
+	return ((1ull << 47) - (session->granted_ns - now_ns) / NS_PER_MS) << 16;
 }
 
 /* --- As a client --- */
@@ -173,6 +176,16 @@ static void set_latest(struct varp_auth *auth, struct server_session *record)
 	HASH_ADD(hh_peer, auth->peers, peer, sizeof(record->peer), record);
 }
 
+/* Whoever overhears a request can have it answered again and again: that must not keep a third host busy. */
+static bool may_tell(struct server_session *record, uint64_t now_ns)
+{
+	if (now_ns - record->second_ns >= NS_PER_S) {
+		record->second_ns = now_ns;
+		record->told_in_second = 0;
+	}
+	return record->told_in_second++ < VARP_AUTH_TELL_MAX;
+}
+
 const struct varp_session *varp_auth_server_tell(struct varp_auth *auth, uint64_t now_ns,
 						 const struct varp_snid *snid,
 						 const struct varp_addr *client, uint64_t *nonce)
@@ -180,7 +193,7 @@ const struct varp_session *varp_auth_server_tell(struct varp_auth *auth, uint64_
 	const struct varp_key peer = varp_key_make(snid, client);
 	struct server_session *record = find_peer(auth, &peer);
 
-	if (!record || now_ns >= record->session.ends_ns)
+	if (!record || now_ns >= record->session.ends_ns || !may_tell(record, now_ns))
 		return NULL;
 	*nonce = nonce_at(&record->session, now_ns);
 	if (*nonce <= record->told)

@@ -33,10 +33,17 @@ struct varp_session {
 	 * so that its end comes no later than the server's.
 	 */
 	uint64_t ends_ns;
+	/*
+	 * The end that the server granted, on this end's clock; ends_ns is it, or earlier where a client's
+	 * own reasons end the session before. Nonces of VARP_NOTIFY are measured by it.
+	 */
+	uint64_t granted_ns;
 };
 
 /* Sessions that a server keeps: about 280 octets each. */
 #define VARP_AUTH_SERVER_MAX	(1u << 20)
+/* Messages that a client has not asked for, in one second of its session. */
+#define VARP_AUTH_TELL_MAX	1024
 /* Ended ones that varp_auth_server_expire() forgets in one call. */
 #define VARP_AUTH_EXPIRE_MAX	256
 
@@ -73,7 +80,8 @@ int varp_auth_server_add(struct varp_auth *auth, const struct varp_session *sess
 int varp_auth_server_remove(struct varp_auth *auth, uint64_t id);	/* 0, -ENOENT */
 size_t varp_auth_server_count(const struct varp_auth *auth);
 /*
- * The latest session with this client, to tell it something that it has not asked for; NULL: there is none. *nonce says
+ * The latest session with this client, to tell it something that it has not asked for; NULL: there is none, or it has
+ * been told VARP_AUTH_TELL_MAX things this second. *nonce says
  * when, and is greater than of all that was told in it before.
  */
 const struct varp_session *varp_auth_server_tell(struct varp_auth *auth, uint64_t now_ns,

@@ -179,8 +179,7 @@ int varp_engine_lookup(struct varp_engine *engine, uint64_t now_ns, const struct
 	err = varp_lookup_take(engine, key, VARP_LOOKUP_OPEN, &lookup);
 	if (err)
 		return err;
-	if (asker && varp_addr_is_unicast(asker))
-		lookup->asker = *asker;
+	lookup->asker = asker && varp_addr_is_unicast(asker) ? *asker : (struct varp_addr){ 0 };
 	varp_engine_notify(engine, VARP_NOTICE_MISS, key, NULL, false);
 	/* An application may send to any address; a message may not name each of them. */
 	if (here || !varp_addr_is_unicast(&key->vaddr) || !can_ask(engine, now_ns, &key->snid))

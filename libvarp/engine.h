@@ -215,8 +215,8 @@ int varp_engine_remove(struct varp_engine *engine, uint64_t now_ns, const struct
 
 /*
  * As client: from now on the supernet's server is asked in it, and what waits for one at once. Keys
- * are copied. 0; -ENOENT: that server is not to be asked any more; -EINVAL: no id, or its end has
- * come; -ENOMEM.
+ * are copied. 0; -ENOENT: that server is not to be asked any more; -EINVAL: no id, its end has
+ * come, or it was granted for less; -ENOMEM.
  */
 int varp_engine_session_set(struct varp_engine *engine, uint64_t now_ns,
 			    const struct varp_session *session);

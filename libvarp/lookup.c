@@ -159,6 +159,8 @@ static void wait_for_session(struct varp_engine *engine, uint64_t now_ns,
 static void ask(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup *lookup)
 {
 	const struct varp_session *session = varp_session_of(engine, now_ns, lookup->client);
+	/* The asker is of use in a session only, and need not be shown without. */
+	const bool names = session && !varp_addr_is_zero(&lookup->asker);
 	const struct varp_msg msg = {
 		.type = VARP_MSG_REQUEST,
 		.session = session ? session->id : 0,
@@ -166,7 +168,7 @@ static void ask(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup 
 		.snid = lookup->key.snid,
 		.vaddr = lookup->key.vaddr,
 		.prefix_len = 128,
-		.raddr_count = !varp_addr_is_zero(&lookup->asker),
+		.raddr_count = names,
 		.raddrs[0].addr = lookup->asker,
 	};
 	uint64_t next_ns = now_ns + lookup->gap_ms * VARP_NS_PER_MS;
@@ -283,7 +285,7 @@ void varp_lookup_told(struct varp_engine *engine, uint64_t now_ns, const struct 
 	struct varp_lookup *lookup = varp_lookup_find(engine, key);
 	bool open = lookup && lookup->state == VARP_LOOKUP_OPEN;
 
-	if (open && !lookup->waiting)
+	if (open)
 		varp_lookup_take(engine, key, VARP_LOOKUP_REFRESH, &lookup);
 	if (lookup && lookup->state == VARP_LOOKUP_REFRESH)
 		emit_resolved(engine, now_ns, key, raddr, ttl_s, open);

@@ -115,7 +115,7 @@ int varp_engine_session_set(struct varp_engine *engine, uint64_t now_ns,
 	bool doubted;
 	int err;
 
-	if (!session->id || now_ns >= session->ends_ns)
+	if (!session->id || now_ns >= session->ends_ns || session->granted_ns < session->ends_ns)
 		return -EINVAL;
 	if (!client || !client->has_server || !varp_addr_equal(&client->server, &session->server))
 		return -ENOENT;

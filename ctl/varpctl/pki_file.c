@@ -53,7 +53,13 @@ enum control_status pki_check_free(const char *path, bool force)
 {
 	struct stat st;
 
-	return force || lstat(path, &st) ? CONTROL_OK : fail_there(path);
+	if (force)
+		return CONTROL_OK;
+	if (!lstat(path, &st))
+		return fail_there(path);
+	return errno == ENOENT || errno == ENOTDIR
+		       ? CONTROL_OK
+		       : ctl_fail(ctl_status_of(errno), "cannot look at %s: %s", path, strerror(errno));
 }
 
 /* A host's secret is the daemon's to read, by its group where there is one. */

@@ -142,6 +142,8 @@ static enum control_status read_key(const char *snid, uint8_t key[PSK_LEN])
 	read_line(line, sizeof(line), snid);
 	err = line[strspn(line, " \t\r\n")] ? psk_parse(line, key) : -ENODATA;
 	OPENSSL_cleanse(line, sizeof(line));
+	if (err)
+		OPENSSL_cleanse(key, PSK_LEN);
 	if (err == -ENODATA)
 		return ctl_fail(CONTROL_USAGE, "no key was given");
 	if (err == -EKEYREJECTED)

@@ -161,7 +161,7 @@ static void add_node(const struct datapath_node *node, void *ctx)
 		     VARPD_HOW_CREDENTIALS,
 		     vaddr, snid);
 	else if (varp_engine_client_get(varpd->engine, &node->key.snid, &server) &&
-		 nodes_hide(node, &server))
+		 nodes_hide(status->varpd, node, &server))
 		warn(status, NODES_HIDDEN, varp_addr_format(&server, text), vaddr, node->plen);
 	else if (!varp_engine_client_get(varpd->engine, &node->key.snid, NULL) &&
 		 !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL))

@@ -178,7 +178,7 @@ static void take_session(struct keyx_conn *conn, const struct keyx_answer *answe
 		.client = conn->local,
 		.server = conn->remote,
 		/* From before the server began to count: ours never ends later than its. */
-		.ends_ns = want->began_ns + answer->lifetime_s * VARPD_NS_PER_S,
+		.granted_ns = want->began_ns + answer->lifetime_s * VARPD_NS_PER_S,
 	};
 	uint64_t until_ns = keyx_deadline_ns(want->identity.not_after, varpd_now_ns());
 	char here[VARP_ADDR_TEXT], there[VARP_ADDR_TEXT];
@@ -193,8 +193,7 @@ static void take_session(struct keyx_conn *conn, const struct keyx_answer *answe
 		       varp_addr_format(&conn->local, here));
 		return;
 	}
-	if (until_ns < session.ends_ns)
-		session.ends_ns = until_ns;
+	session.ends_ns = until_ns < session.granted_ns ? until_ns : session.granted_ns;
 	/* Keys come before the session, without which no packet is sent: none goes out in plain. */
 	if (channel_keys_take(want->keyx->varpd, &want->snid, answer->records, answer->records_len,
 			      &want->again_ms, &error))

@@ -77,6 +77,7 @@ static enum keyx_status give_session(struct keyx_conn *conn, const struct keyx_r
 	until_ns = keyx_deadline_ns(identity->not_after, now_ns);
 	if (until_ns < session.ends_ns)
 		session.ends_ns = until_ns;
+	session.granted_ns = session.ends_ns;
 	answer->lifetime_s = (session.ends_ns - now_ns) / VARPD_NS_PER_S;
 	if (!answer->lifetime_s)
 		return KEYX_NOT_PERMITTED;	/* within its certificate's last second */

@@ -3,12 +3,16 @@
  * See nodes.h.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "addr.h"
 #include "clients.h"
 #include "credentials.h"
 #include "helper.h"
+#include "net.h"
 #include "nodes.h"
 
 static void warn_of_no_server(struct varpd *varpd, const struct varp_snid *snid,
@@ -56,9 +60,35 @@ static bool is_in_network(const struct varp_addr *addr, const struct varp_addr *
 	       (!rest || !((addr->b[bits / 8] ^ vaddr->b[bits / 8]) >> (8 - rest)));
 }
 
-bool nodes_hide(const struct datapath_node *node, const struct varp_addr *server)
+/* Would the kernel send to it from this vaddr? A longer route may lead elsewhere. */
+static bool is_sent_from(const struct varp_addr *to, const struct varp_addr *vaddr)
 {
-	return !*node->netns && is_in_network(server, &node->key.vaddr, node->plen);
+	int family = varp_addr_is_v4(to) ? AF_INET : AF_INET6;
+	struct sockaddr_storage name, own, source = { 0 };
+	socklen_t len, own_len = sizeof(source);
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool found;
+
+	if (fd < 0)
+		return false;
+	found = !net_name(family, to, VARPDB_VARP_PORT, &name, &len) &&
+		!connect(fd, (struct sockaddr *)&name, len) &&
+		!getsockname(fd, (struct sockaddr *)&source, &own_len) &&
+		!net_name(family, vaddr, 0, &own, &len);
+	close(fd);
+	if (family == AF_INET)
+		return found && ((struct sockaddr_in *)&source)->sin_addr.s_addr ==
+					((struct sockaddr_in *)&own)->sin_addr.s_addr;
+	return found && !memcmp(&((struct sockaddr_in6 *)&source)->sin6_addr,
+				&((struct sockaddr_in6 *)&own)->sin6_addr, sizeof(*vaddr));
+}
+
+bool nodes_hide(const struct varpd *varpd, const struct datapath_node *node,
+		const struct varp_addr *server)
+{
+	return !*node->netns && is_in_network(server, &node->key.vaddr, node->plen) &&
+	       !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL) &&
+	       is_sent_from(server, &node->key.vaddr);
 }
 
 int nodes_join(struct varpd *varpd, const struct datapath_join *join,
@@ -88,8 +118,7 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	err = server ? check_server(varpd, join, server, error) : 0;
 	if (!err)
 		err = datapath_join(varpd->datapath, join, node, error);
-	/* Nothing else of it is a pipe. */
-	if (err == -EPIPE)
+	if (err == -EPIPE && helper_ended())
 		return varpd_fail(error, err, HELPER_ENDED);
 	if (err)
 		return err;
@@ -100,7 +129,7 @@ int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 			return varpd_fail(error, err, "cannot use the server for supernet %s: %s",
 					  snid, strerror(-err));
 		}
-		if (nodes_hide(node, server))
+		if (nodes_hide(varpd, node, server))
 			varpd_fail(warning, 0, NODES_HIDDEN, varp_addr_format(server, to),
 				   varp_addr_format(&join->vaddr, from), join->plen);
 		else if (had && !varp_addr_equal(&former, server))

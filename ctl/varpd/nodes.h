@@ -18,8 +18,9 @@
 int nodes_join(struct varpd *varpd, const struct datapath_join *join,
 	       const struct varp_addr *server,
 	       struct datapath_node *node, struct varpd_error *warning, struct varpd_error *error);
-/* Do requests to the server go to the node's device, unless a longer route leads elsewhere? */
-bool nodes_hide(const struct datapath_node *node, const struct varp_addr *server);
+/* Do requests to the server go to the node's device? Not if this host answers them itself. */
+bool nodes_hide(const struct varpd *varpd, const struct datapath_node *node,
+		const struct varp_addr *server);
 #define NODES_HIDDEN	"server %s is an address within the node's own network %s/%u, so requests to it " \
 			"go into the supernet: name the server's address in the underlay"
 /*

@@ -106,7 +106,7 @@ static void read_on(struct text_conn *conn)
 static bool is_blank(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!strchr(" \t\r", text[i]))
+		if (!memchr(" \t\r", text[i], 3))
 			return false;
 	return true;
 }

@@ -149,8 +149,7 @@ def wait_until_ready(lab, host):
 
 def full_cache_prepare(lab, settings):
     lab.ns_add("c")
-    lab.ip("c", "addr", "add", "192.0.2.3/32", "dev", "lo")
-    lab.link_to_server("c", "192.0.2.3")
+    lab.link_to_server("c", "192.0.2.3", new=True)
     lab.varpd("c", "--cache-max", str(CACHE_MAX))
     lab.ctl("c", "attach", "eth1")
     lab.manager("s", f"varpd_server_set {LARGE}")

@@ -151,9 +151,11 @@ class Lab:
         self.ip(host, "link", "set", dev, "up")
         self.ip(other, "link", "set", other_dev, "up")
 
-    def link_to_server(self, host, address):
-        """Point to point, with no bridge in between whose cost would be counted. The address is one that the host has."""
+    def link_to_server(self, host, address, new=False):
+        """Point to point, with no bridge in between whose cost would be counted. new: the host has not got that address yet."""
         self.link(host, "eth1", "s", f"to-{host}")
+        if new:
+            self.ip(host, "addr", "add", f"{address}/32", "dev", "eth1")
         self.ip(host, "route", "add", f"{SERVER}/32", "dev", "eth1", "src", address)
         self.ip("s", "route", "add", f"{address}/32", "dev", f"to-{host}", "src", SERVER)
 

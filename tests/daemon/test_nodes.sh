@@ -62,6 +62,8 @@ check "so does status" warned "server 10.6.15.9 is an address $hidden"
 must a leave 0x60
 is "not of one beside it" "$(ctl a join 0x60 10.6.0.1/20 server 10.6.16.9 2>&1 | grep -c "$hidden")" 0
 must a leave 0x60
+is "nor of one that a longer route leads to" "$(ctl a join 0x60 192.0.0.1/16 server 192.0.2.9 2>&1 | grep -c "$hidden")" 0
+must a leave 0x60
 is "nor of one of the other family" "$(ctl a join 0x60 fd06::1/64 server 192.0.2.9 2>&1 | grep -c "$hidden")" 0
 is "nor does status" "$(value a '.warnings[]' status | grep -c "$hidden")" 0
 must a leave 0x60

@@ -48,6 +48,7 @@ static void emit(void *ctx, const struct varp_action *action)
 			f.sent++;
 		if (msg.type != VARP_MSG_REQUEST)
 			break;
+		FUZZ_CHECK(msg.session || !msg.raddr_count);
 		memcpy(f.request, action->data, VARP_MSG_LEN);
 		f.server = action->raddr;
 		break;
@@ -297,7 +298,8 @@ static struct varp_session *new_session(struct fuzz_input *in)
 		return NULL;
 	*session = (struct varp_session){ .id = ++f.session_count, .snid.b[9] = how % 3,
 					  .client = take_raddr(in), .server = take_raddr(in),
-					  .ends_ns = f.now_ns + how * 100 * MS };
+					  .ends_ns = f.now_ns + how * 100 * MS,
+					  .granted_ns = f.now_ns + how * 100 * MS };
 	memset(session->key_request, how, sizeof(session->key_request));
 	memset(session->key_answer, how ^ 0x55, sizeof(session->key_answer));
 	return session;

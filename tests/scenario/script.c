@@ -141,13 +141,15 @@ static int line_expect(struct script *script)
 
 /*
  * HOST NAME ADDR [insecure=no|secure=yes] [lookups_max=N] [negative=DURATION] [lifetime=DURATION]
+ * [distrust=DURATION]
  */
 static int line_host(struct script *script)
 {
 	const char *insecure = script_option(script, "insecure"),
 		   *secure = script_option(script, "secure"),
 		   *negative = script_option(script, "negative"),
-		   *lifetime = script_option(script, "lifetime");
+		   *lifetime = script_option(script, "lifetime"),
+		   *distrust = script_option(script, "distrust");
 	struct sim_host *host;
 	struct varp_addr addr;
 
@@ -158,6 +160,8 @@ static int line_host(struct script *script)
 	host->config.insecure = !host->credentials && (!insecure || strcmp(insecure, "no"));
 	if (lifetime)
 		host->lifetime_ns = script_duration(lifetime);
+	if (distrust)
+		host->distrust_ns = script_duration(distrust);
 	host->config.lookups_max =
 		script_number(script_option(script, "lookups_max"), host->config.lookups_max);
 	if (negative)

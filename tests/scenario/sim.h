@@ -55,6 +55,7 @@ struct sim_host {
 	bool checks;			/* some entry has check set */
 	bool credentials;		/* for any supernet */
 	uint64_t lifetime_ns;		/* of the sessions that it grants */
+	uint64_t distrust_ns;		/* it ends its sessions after this by itself; zero: it does not */
 	/* What happened to packets of applications. */
 	unsigned int delivered, unreachable, expired, refused;
 	unsigned int wrong; /* delivered to an address that the simulation says is wrong */

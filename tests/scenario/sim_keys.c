@@ -69,7 +69,7 @@ static const struct varp_session *make_session(struct sim_host *server,
 	session->snid = exchange->snid;
 	session->client = exchange->client;
 	session->server = exchange->server;
-	session->ends_ns = sim->now_ns + server->lifetime_ns;
+	session->ends_ns = session->granted_ns = sim->now_ns + server->lifetime_ns;
 	for (i = 0; i < sizeof(session->key_request); i++) {
 		session->key_request[i] = sim_random(sim);
 		session->key_answer[i] = sim_random(sim);
@@ -110,7 +110,9 @@ static void finish(struct sim *sim, struct sim_event *event)
 	} else {
 		struct varp_session session = *make_session(server, exchange);
 
-		session.ends_ns = exchange->began_ns + server->lifetime_ns;
+		session.ends_ns = session.granted_ns = exchange->began_ns + server->lifetime_ns;
+		if (client->distrust_ns && session.ends_ns > exchange->began_ns + client->distrust_ns)
+			session.ends_ns = exchange->began_ns + client->distrust_ns;
 		varp_engine_session_set(client->engine, sim->now_ns, &session);
 		sim_settle(server);
 	}

@@ -77,6 +77,7 @@ struct varp_session rec_session(unsigned int supernet, uint64_t id)
 		.client = rec_addr("192.0.2.10"),
 		.server = rec_addr("192.0.2.1"),
 		.ends_ns = NOW + 3600 * S,
+		.granted_ns = NOW + 3600 * S,
 	};
 
 	memset(session.key_request, 0x11, sizeof(session.key_request));

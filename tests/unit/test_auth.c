@@ -126,6 +126,7 @@ static struct varp_session session_of(uint64_t id, const char *client, const cha
 		.client = address(client),
 		.server = address(server),
 		.ends_ns = ENDS,
+		.granted_ns = ENDS,
 	};
 
 	for (size_t i = 0; i < 16; i++) {

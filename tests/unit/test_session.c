@@ -38,7 +38,7 @@ static void test_set_rows_want_the_client_its_server_and_time(void **state)
 		const struct varp_session *got;
 
 		session.server = rec_addr(rows[i].server);
-		session.ends_ns = rows[i].ends_ns;
+		session.ends_ns = session.granted_ns = rows[i].ends_ns;
 		if (varp_engine_session_set(f->engine, NOW, &session) != rows[i].err)
 			fail_msg("%s", rows[i].name);
 		got = varp_engine_session_get(f->engine, NOW, &session.snid);
