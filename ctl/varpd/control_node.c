@@ -67,6 +67,10 @@ int control_do_join(struct control_conn *conn, struct control_args *args, json_t
 	control_arg_addr(args, "raddr", CONTROL_OPTIONAL, &join.raddr);
 	if (args->bad)
 		return CONTROL_FAILED;
+	if (has_server && !varp_addr_is_unicast(&server)) {
+		varpd_fail(error, 0, "the server's address has to be one host's");
+		return CONTROL_FAILED;
+	}
 	join.plen = plen;
 	err = nodes_join(conn->varpd, &join, has_server ? &server : NULL, &node, &warning, error);
 	if (err)

@@ -85,11 +85,16 @@ static int guard_files(const struct store *store, struct varpd_error *error)
 	return err;
 }
 
+static void log_path(const struct store *store, char out[STORE_LOG_PATH])
+{
+	snprintf(out, STORE_LOG_PATH, "%s-wal", store->path);
+}
+
 /* SQLite throws away a log that stands beside an empty file; one alone is what a crash at the first
  * start leaves. */
 static int look_at_file(struct store *store, bool *exists, struct varpd_error *error)
 {
-	char log[sizeof(store->path) + 8];
+	char log[STORE_LOG_PATH];
 	struct stat st;
 	int err = guard_files(store, error);
 
@@ -100,7 +105,7 @@ static int look_at_file(struct store *store, bool *exists, struct varpd_error *e
 		return errno == ENOENT
 			       ? 0
 			       : varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
-	snprintf(log, sizeof(log), "%s-wal", store->path);
+	log_path(store, log);
 	if (!st.st_size && !lstat(log, &st) && st.st_size)
 		return varpd_fail(
 			error, -EUCLEAN,
@@ -155,9 +160,18 @@ static int make_writable(struct store *store, int version, struct varpd_error *e
 	return store_schema_complete(store, version, error);
 }
 
-static int open_db(struct store *store, const char *dir, struct varpd_error *error)
+static void note_file(const char *path, struct store_file *file)
 {
 	struct stat st;
+
+	*file = (struct store_file){ 0 };
+	if (!lstat(path, &st))
+		*file = (struct store_file){ st.st_dev, st.st_ino };
+}
+
+static int open_db(struct store *store, const char *dir, struct varpd_error *error)
+{
+	char log[STORE_LOG_PATH];
 	int version = 0;
 	bool exists;
 	int err = look_at_file(store, &exists, error);
@@ -172,24 +186,35 @@ static int open_db(struct store *store, const char *dir, struct varpd_error *err
 		return err;
 	if (!version && exists)
 		varpd_log(VARPD_LOG_WARNING, "%s was empty: a new database is begun", store->path);
-	if (lstat(store->path, &st))
-		return varpd_fail(error, -errno, "%s: %s", store->path, strerror(errno));
-	store->dev = st.st_dev;
-	store->ino = st.st_ino;
+	note_file(store->path, &store->file);
+	if (!store->file.ino)
+		return varpd_fail(error, -ENOENT, "%s has been removed", store->path);
+	log_path(store, log);
+	note_file(log, &store->log);
 	return 0;
 }
 
-/* A file that was removed or replaced under us takes commits as ever, and nobody would find them. */
-int store_check_place(const struct store *store, struct varpd_error *error)
+static int check_file(const char *path, const struct store_file *file, struct varpd_error *error)
 {
-	struct stat st;
+	struct store_file now;
 
-	if (!lstat(store->path, &st) && st.st_dev == store->dev && st.st_ino == store->ino)
+	note_file(path, &now);
+	if (!file->ino || (now.ino == file->ino && now.dev == file->dev))
 		return 0;
 	return varpd_fail(error, -ESTALE,
 			  "%s has been removed or replaced while varpd runs: restart varpd, and have "
 			  "the group manager register its mappings again",
-			  store->path);
+			  path);
+}
+
+/* Files that were removed or replaced under us take commits as ever, and nobody would find them. */
+int store_check_place(const struct store *store, struct varpd_error *error)
+{
+	char log[STORE_LOG_PATH];
+	int err = check_file(store->path, &store->file, error);
+
+	log_path(store, log);
+	return err ? err : check_file(log, &store->log, error);
 }
 
 static int make_dirs(const char *dir, struct varpd_error *error)

@@ -34,7 +34,7 @@ int store_begin(struct store *store, struct varpd_error *error);
 /* On error everything since begin is undone */
 int store_commit(struct store *store, struct varpd_error *error);
 void store_rollback(struct store *store);
-/* Is the file still where it was opened? Commits to one that is not are refused. 0, -ESTALE. */
+/* Are the file and its log still where they were opened? Commits to one that is not are refused. 0, -ESTALE. */
 int store_check_place(const struct store *store, struct varpd_error *error);
 
 /* All that the group manager registered; secrets stay. */

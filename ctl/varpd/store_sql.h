@@ -43,10 +43,14 @@ struct store {
 	sqlite3_stmt *stmt[STORE_STATEMENTS];
 	struct store_adds *adds;
 	int lock;
-	dev_t dev;			/* of the file that is open */
-	ino_t ino;
+	struct store_file {
+		dev_t dev;
+		ino_t ino;		/* zero: there was none */
+	} file, log;			/* those that are open */
 	char path[512];
 };
+
+#define STORE_LOG_PATH	(sizeof(((struct store *)0)->path) + 8)
 
 /* Fills error from SQLite's last one and returns the errno that comes nearest. */
 int store_failed(struct store *store, struct varpd_error *error, const char *doing);

@@ -131,6 +131,12 @@ like "the log says why" "$(cat "$TMP/varpd-a.log")" "error: .*varp.db has been r
 mv "$TMP/moved" "$state"
 is "back again" "$(manager a 'varpd_add 0x10 10.0.0.4 192.0.2.1')" OK
 is "what was answered OK is there, nothing else" "$(vaddrs)" "10.0.0.2 10.0.0.4 "
+mv "$db-wal" "$TMP/moved"
+like "the log gone while varpd runs: nothing is answered OK" "$(manager a 'varpd_add 0x10 10.0.0.5 192.0.2.1')" "^ERR storage the database was removed or replaced"
+like "status says so" "$(value a '.warnings[]' status)" "varp.db-wal has been removed or replaced"
+mv "$TMP/moved" "$db-wal"
+is "the log back again" "$(manager a 'varpd_add 0x10 10.0.0.5 192.0.2.1;varpd_remove 0x10 10.0.0.5')" "OK
+OK"
 varpd_stop a
 cp "$TMP/good.db" "$db"
 

@@ -44,6 +44,8 @@ clean=$(links)$(records)
 
 refused "join before attach" 2 "attach" a join 0x10 10.1.0.1/24
 untouched "join before attach"
+refused "a server that is no host" 2 "one host" a join 0x10 10.1.0.1/24 server 224.0.0.1
+untouched "a server that is no host"
 refused "attach a missing interface" 2 "eth7" a attach eth7
 refused "attach loopback" 2 "lo" a attach lo
 refused "detach what is not attached" 2 "eth0" a detach eth0
