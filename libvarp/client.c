@@ -345,7 +345,8 @@ void varp_client_answer(struct varp_engine *engine, uint64_t now_ns, const struc
 
 /* Is it from whom we would ask, in a session, and new? Else *reason says why not. */
 static bool is_news(const struct varp_engine *engine, uint64_t now_ns,
-		    const struct varp_client *client, const struct varp_addr *from, uint16_t from_port, const struct varp_msg *msg,
+		    const struct varp_client *client, const struct varp_addr *from,
+		    uint16_t from_port, const struct varp_msg *msg,
 		    const struct varp_session *session, enum varp_drop *reason)
 {
 	*reason = VARP_DROP_VARP_SESSION;

@@ -160,7 +160,7 @@ static void ask(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup 
 {
 	const struct varp_session *session = varp_session_of(engine, now_ns, lookup->client);
 	/* The asker is of use in a session only, and need not be shown without. */
-	const bool names = session && !varp_addr_is_zero(&lookup->asker);
+	bool named = session && !varp_addr_is_zero(&lookup->asker);
 	const struct varp_msg msg = {
 		.type = VARP_MSG_REQUEST,
 		.session = session ? session->id : 0,
@@ -168,7 +168,7 @@ static void ask(struct varp_engine *engine, uint64_t now_ns, struct varp_lookup 
 		.snid = lookup->key.snid,
 		.vaddr = lookup->key.vaddr,
 		.prefix_len = 128,
-		.raddr_count = names,
+		.raddr_count = named,
 		.raddrs[0].addr = lookup->asker,
 	};
 	uint64_t next_ns = now_ns + lookup->gap_ms * VARP_NS_PER_MS;
