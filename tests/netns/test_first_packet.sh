@@ -35,11 +35,11 @@ is "and ask nobody" "$(stat_of a .varp.requests_sent)" 1
 # A burst to a vaddr that is unknown; requests are counted at the server.
 must b join 0x10 10.1.0.3/24
 told s "varpd_add 0x10 10.1.0.3 192.0.2.2"
-asked=$(stat_of a .varp.requests_sent)
+asked=$(stat_of a ".varp | .requests_sent - .requests_repeated")
 listen_udp burst b 10.1.0.3 7000 8 $((3000 * SCALE))
 in_net a "$PROBE" send 10.1.0.3 7000 8 0 >/dev/null
 like "burst of 8 datagrams arrives in order" "$(bg_wait burst)" "received 8 lost 0 reordered 0 doubled 0"
-is "one request for the burst" "$(($(stat_of a .varp.requests_sent) - asked))" 1
+is "one request for the burst, repeated or not" "$(($(stat_of a ".varp | .requests_sent - .requests_repeated") - asked))" 1
 
 # The same while the server is silent for a moment, so that all of them have to wait; more than 8 are too many.
 must b join 0x10 10.1.0.4/24
