@@ -40,7 +40,7 @@ struct varp_session {
 	uint64_t granted_ns;
 };
 
-/* Sessions that a server keeps: about 280 octets each. */
+/* Sessions that a server keeps: about 300 octets each. */
 #define VARP_AUTH_SERVER_MAX	(1u << 20)
 /* Messages that a client has not asked for, in one second of its session. */
 #define VARP_AUTH_TELL_MAX	1024
