@@ -206,3 +206,20 @@ bool varp_ifname_is_valid(const char *name)
 	return len && len < VARP_IFNAME_LEN && !strpbrk(name, "/:% ") &&
 	       strcmp(name, ".") && strcmp(name, "..");
 }
+
+bool varp_prefixes_overlap(const struct varp_addr *a, unsigned int a_len, const struct varp_addr *b,
+			   unsigned int b_len)
+{
+	bool v4 = varp_addr_is_v4(a);
+	unsigned int bits = (a_len < b_len ? a_len : b_len) + (v4 ? 96 : 0);
+
+	if (v4 != varp_addr_is_v4(b))
+		return false;
+	for (unsigned int i = 0; i < bits; i++) {
+		if ((a->b[i / 8] ^ b->b[i / 8]) & (0x80 >> i % 8))
+			return false;
+	}
+	return true;
+}
+
+/* In the daemon's own namespace; of other ones only the device itself is known. */

@@ -50,6 +50,10 @@ bool varp_addr_is_host(const struct varp_addr *addr, unsigned int plen);
 /* What the kernel takes as an interface's name, as it stands: no '%', which would be a pattern. */
 bool varp_ifname_is_valid(const char *name);
 
+/* Do the prefixes share an address? Each length is in its address's own family. */
+bool varp_prefixes_overlap(const struct varp_addr *a, unsigned int a_len, const struct varp_addr *b,
+			   unsigned int b_len);
+
 static inline bool varp_addr_equal(const struct varp_addr *a, const struct varp_addr *b)
 {
 	return !memcmp(a, b, sizeof(*a));

@@ -16,23 +16,6 @@ struct comparison {
 	struct netlink_address other;
 };
 
-/* Do the prefixes share an address? Then they agree as far as the shorter one goes. */
-static bool overlap(const struct varp_addr *a, unsigned int a_len, const struct varp_addr *b,
-		    unsigned int b_len)
-{
-	bool v4 = varp_addr_is_v4(a);
-	unsigned int bits = (a_len < b_len ? a_len : b_len) + (v4 ? 96 : 0);
-
-	if (v4 != varp_addr_is_v4(b))
-		return false;
-	for (unsigned int i = 0; i < bits; i++) {
-		if ((a->b[i / 8] ^ b->b[i / 8]) & (0x80 >> i % 8))
-			return false;
-	}
-	return true;
-}
-
-/* In the daemon's own namespace; of other ones only the device itself is known. */
 static bool is_of_same_supernet(const struct comparison *c, uint32_t ifindex)
 {
 	const struct varp_dev *record = &c->device->record;
@@ -51,7 +34,7 @@ static int compare(const struct netlink_address *address, void *ctx)
 	if (c->found || address->scope >= RT_SCOPE_LINK ||
 	    is_of_same_supernet(c, address->ifindex))
 		return 0;
-	if (overlap(c->vaddr, c->plen, &address->addr, address->plen)) {
+	if (varp_prefixes_overlap(c->vaddr, c->plen, &address->addr, address->plen)) {
 		c->found = true;
 		c->other = *address;
 	}

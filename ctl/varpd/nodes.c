@@ -50,16 +50,6 @@ static int check_server(struct varpd *varpd, const struct datapath_join *join,
 			  snid, varp_addr_format(&former, now), snid, other);
 }
 
-/* Of the same family, and alike in the bits of the network. */
-static bool is_in_network(const struct varp_addr *addr, const struct varp_addr *vaddr,
-			  unsigned int plen)
-{
-	unsigned int bits = plen + (varp_addr_is_v4(vaddr) ? 96 : 0), rest = bits % 8;
-
-	return varp_addr_is_v4(addr) == varp_addr_is_v4(vaddr) && !memcmp(addr, vaddr, bits / 8) &&
-	       (!rest || !((addr->b[bits / 8] ^ vaddr->b[bits / 8]) >> (8 - rest)));
-}
-
 /* Would the kernel send to it from this vaddr? A longer route may lead elsewhere. */
 static bool is_sent_from(const struct varp_addr *to, const struct varp_addr *vaddr)
 {
@@ -86,7 +76,8 @@ static bool is_sent_from(const struct varp_addr *to, const struct varp_addr *vad
 bool nodes_hide(const struct varpd *varpd, const struct datapath_node *node,
 		const struct varp_addr *server)
 {
-	return !*node->netns && is_in_network(server, &node->key.vaddr, node->plen) &&
+	return !*node->netns && varp_prefixes_overlap(&node->key.vaddr, node->plen, server,
+						  varp_addr_is_v4(server) ? 32 : 128) &&
 	       !varp_table_serves(varp_engine_table(varpd->engine), &node->key.snid, NULL) &&
 	       is_sent_from(server, &node->key.vaddr);
 }
